@@ -1,0 +1,1 @@
+"""Blocks: partitions of a graph, the pattern of I - L, and the programs that blocks run."""

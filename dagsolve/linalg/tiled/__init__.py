@@ -1,0 +1,1 @@
+"""Tiled decompositions as textbook loops over tiles."""

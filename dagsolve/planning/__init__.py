@@ -1,0 +1,1 @@
+"""Planning: budgets, actions, replay and costs; shapes only, no data."""

@@ -1,0 +1,1 @@
+"""The doors: NumPy calls and Dask tasks recorded as graphs."""
