@@ -1,0 +1,20 @@
+"""What every test shares: one BLAS thread, and a generator seeded by the test's own name."""
+
+import os
+import zlib
+
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")  # before NumPy is imported; worker processes inherit it
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("dagsolve", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("dagsolve")
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """A generator whose stream depends on the test's name and parameters alone."""
+    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
