@@ -1,0 +1,16 @@
+"""Linear operators as values, and matrices of them."""
+
+from dagsolve.operators.bundle import Bundle as Bundle
+from dagsolve.operators.local_jacobian import LocalJacobian as LocalJacobian
+from dagsolve.operators.matrix import OperatorMatrix as OperatorMatrix
+from dagsolve.operators.multiplication import Hadamard as Hadamard
+from dagsolve.operators.multiplication import LeftMultiplication as LeftMultiplication
+from dagsolve.operators.multiplication import RightMultiplication as RightMultiplication
+from dagsolve.operators.operator import Composition as Composition
+from dagsolve.operators.operator import Identity as Identity
+from dagsolve.operators.operator import Inverse as Inverse
+from dagsolve.operators.operator import Negation as Negation
+from dagsolve.operators.operator import Operator as Operator
+from dagsolve.operators.operator import Scalar as Scalar
+from dagsolve.operators.operator import Sum as Sum
+from dagsolve.operators.operator import Zero as Zero

@@ -1,0 +1,288 @@
+"""Sparse matrices whose elements are operators, numbers, arrays or numbers of a semiring."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from dagsolve.errors import ArgumentError, ShapeError
+from dagsolve.operators.element import (
+    Kind,
+    add_identity,
+    check_element,
+    is_structural_zero,
+    kind_of,
+    multiply,
+    symbol_of,
+    transpose_dot,
+)
+from dagsolve.operators.operator import Identity
+from dagsolve.operators.zero import minus, negative, plus
+
+Row = dict[int, Any]
+Rows = Sequence[Sequence[Any]] | Mapping[tuple[int, int], Any]
+PRINTED = 20  # rows and columns of a table, at most
+
+
+class _IdentityMaker:
+    """`OperatorMatrix.identity(n)` on the class, `A.identity()` on a matrix."""
+
+    @overload
+    def __get__(self, instance: None, owner: type["OperatorMatrix"]) -> Callable[[int], "OperatorMatrix"]: ...
+    @overload
+    def __get__(self, instance: "OperatorMatrix", owner: Any) -> Callable[[], "OperatorMatrix"]: ...
+    def __get__(self, instance: "OperatorMatrix | None", owner: Any) -> Callable[..., "OperatorMatrix"]:
+        if instance is None:
+            return lambda n: OperatorMatrix._made((n, n), 1, 1, [{} for _ in range(n)], None)
+
+        def same_shape() -> OperatorMatrix:
+            m, n = instance.shape
+            if m != n:
+                raise ShapeError(f"identity: the matrix must be square, got {instance.shape} blocks")
+            return OperatorMatrix._made((n, n), 1, 1, [{} for _ in range(n)], instance.unit_element)
+
+        return same_shape
+
+
+class OperatorMatrix:
+    """The matrix `unit * I + sign * E`: an integer multiple of the identity and a signed sparse matrix.
+
+    rows       nested lists of elements (None = zero), or `{(i, j): element}` with `shape` in blocks
+    identity   the element that stands for 1 (semirings need it; else 1 for numbers, `Identity()` for the rest)
+
+    `I - L` thus shares the rows of L, whatever its elements are: no element is negated, no identity is
+    stored. Substitution with `I - L` adds `L[i, j] @ x[j]`, so it needs no minus either and works in a
+    semiring. `unit` is -1, 0 or 1, `sign` is -1 or 1; `stored[i]` is row i of E, `{j: element}` with
+    increasing j. A matrix is immutable, except by who writes into `stored`.
+    """
+
+    __slots__ = ("identity_element", "shape", "sign", "stored", "unit")
+    __array_ufunc__ = None
+    identity = _IdentityMaker()
+
+    shape: tuple[int, int]
+    unit: int
+    sign: int
+    stored: list[Row]
+
+    def __init__(self, rows: Rows, shape: tuple[int, int] | None = None, identity: Any = None) -> None:
+        self.unit, self.sign, self.identity_element = 0, 1, identity
+        if isinstance(rows, Mapping):
+            self.shape, self.stored = _from_entries(rows, shape)
+        else:
+            self.shape, self.stored = _from_lists(rows, shape)
+
+    @classmethod
+    def _made(cls, shape: tuple[int, int], unit: int, sign: int, stored: list[Row], identity: Any) -> "OperatorMatrix":
+        self = cls.__new__(cls)
+        self.shape, self.unit, self.sign, self.stored, self.identity_element = shape, unit, sign, stored, identity
+        return self
+
+    # looking
+
+    @property
+    def unit_element(self) -> Any:
+        """The element that stands for 1; None where no element tells of which kind it is."""
+        if self.identity_element is not None:
+            return self.identity_element
+        for row in self.stored:
+            for element in row.values():
+                kind = kind_of(element)
+                return 1 if kind is Kind.NUMBER else Identity() if kind is not Kind.OTHER else None
+        return None
+
+    def __getitem__(self, position: tuple[int, int]) -> Any:
+        """The element at block (i, j), None where it is zero. Negative positions count from the end."""
+        try:
+            i, j = position
+            i, j = range(self.shape[0])[i], range(self.shape[1])[j]
+        except (TypeError, ValueError):
+            raise ArgumentError(f"OperatorMatrix: a position must be two integers (i, j), got {position!r}") from None
+        except IndexError:
+            raise ShapeError(f"OperatorMatrix: position {position} lies outside of {self.shape} blocks") from None
+        return self._element(i, j, self.stored[i].get(j))
+
+    def _element(self, i: int, j: int, stored: Any) -> Any:
+        if stored is not None and self.sign < 0:
+            stored = -stored
+        if i != j or self.unit == 0:
+            return stored
+        if stored is not None:
+            return add_identity(stored, self.unit_element) if self.unit > 0 else -add_identity(-stored, self.unit_element)
+        one = self.unit_element
+        one = Identity() if one is None else one
+        return one if self.unit > 0 else -one
+
+    def row(self, i: int) -> list[tuple[int, Any]]:
+        """The non-zero elements (j, element) of row i, in column order."""
+        columns = list(self.stored[i])
+        if self.unit and i < self.shape[1] and i not in self.stored[i]:
+            columns = sorted([*columns, i])
+        return [(j, self._element(i, j, self.stored[i].get(j))) for j in columns]
+
+    def __iter__(self) -> Iterator[tuple[int, int, Any]]:
+        """The non-zero elements (i, j, element), row by row in column order."""
+        for i in range(self.shape[0]):
+            for j, element in self.row(i):
+                yield i, j, element
+
+    @property
+    def nnz(self) -> int:
+        """Count of non-zero elements."""
+        held = sum(map(len, self.stored))
+        if not self.unit:
+            return held
+        return held + sum(i not in row for i, row in enumerate(self.stored))
+
+    # algebra
+
+    @property
+    def T(self) -> "OperatorMatrix":
+        """Positions transposed, every element transpose-dotted."""
+        m, n = self.shape
+        stored: list[Row] = [{} for _ in range(n)]
+        for i, row in enumerate(self.stored):
+            for j, element in row.items():
+                stored[j][i] = transpose_dot(element)
+        one = None if self.identity_element is None else transpose_dot(self.identity_element)
+        return self._made((n, m), self.unit, self.sign, stored, one)
+
+    def __neg__(self) -> "OperatorMatrix":
+        return self._made(self.shape, -self.unit, -self.sign, self.stored, self.identity_element)
+
+    def __add__(self, other: Any) -> "OperatorMatrix":
+        return self._combined(other, 1) if isinstance(other, OperatorMatrix) else NotImplemented
+
+    def __sub__(self, other: Any) -> "OperatorMatrix":
+        return self._combined(other, -1) if isinstance(other, OperatorMatrix) else NotImplemented
+
+    def _combined(self, other: "OperatorMatrix", factor: int) -> "OperatorMatrix":
+        if self.shape != other.shape:
+            raise ShapeError(f"OperatorMatrix: matrices of {self.shape} and {other.shape} blocks cannot be added")
+        sign, their_sign = self.sign, factor * other.sign
+        one = self.identity_element if self.identity_element is not None else other.identity_element
+        if not any(other.stored):
+            stored = self.stored
+        elif not any(self.stored):
+            stored, sign = other.stored, their_sign
+        else:
+            join = plus if sign == their_sign else minus
+            stored = [_joined(a, b, join) if b else a for a, b in zip(self.stored, other.stored, strict=True)]
+        made = self._made(self.shape, self.unit + factor * other.unit, sign, stored, one)
+        return made._with_one_unit() if abs(made.unit) > 1 else made
+
+    def _with_one_unit(self) -> "OperatorMatrix":
+        """The same matrix with the second identity among the stored elements."""
+        unit = self.unit // 2
+        element = self.unit_element
+        element = Identity() if element is None else element
+        join = plus if unit == self.sign else minus
+        stored = [_joined(row, {i: element}, join) for i, row in enumerate(self.stored)]
+        return self._made(self.shape, unit, self.sign, stored, self.identity_element)
+
+    def __matmul__(self, other: Any) -> Any:
+        """The product with a matrix, or with a vector: a sequence of block values, None = zero; a list comes back."""
+        if isinstance(other, OperatorMatrix):
+            return self._times_matrix(other)
+        values = vector("OperatorMatrix @ vector", other, self.shape[1])
+        return [self._row_times(i, row, values) for i, row in enumerate(self.stored)]
+
+    def _row_times(self, i: int, row: Row, values: list[Any]) -> Any:
+        total = None
+        for j, element in row.items():
+            total = plus(total, multiply(element, values[j]))
+        if self.sign < 0:
+            return minus(values[i], total) if self.unit > 0 else negative(plus(values[i] if self.unit else None, total))
+        return plus(values[i], total) if self.unit > 0 else minus(total, values[i] if self.unit else None)
+
+    def _times_matrix(self, other: "OperatorMatrix") -> "OperatorMatrix":
+        if self.shape[1] != other.shape[0]:
+            raise ShapeError(f"OperatorMatrix @: inner blocks must agree, got {self.shape} and {other.shape}")
+        one = self.identity_element if self.identity_element is not None else other.identity_element
+        shape = (self.shape[0], other.shape[1])
+        stored: list[Row] = []
+        for row in self.stored:
+            out: Row = {}
+            for k, element in row.items():
+                for j, factor in other.stored[k].items():
+                    out[j] = plus(out.get(j), multiply(element, factor))
+            stored.append({j: out[j] for j in sorted(out) if not is_structural_zero(out[j])})
+        made = self._made(shape, 0, self.sign * other.sign, stored, one)
+        if self.unit:
+            made = made._combined(self._made(shape, 0, other.sign, other.stored, one), self.unit)
+        if other.unit:
+            made = made._combined(self._made(shape, 0, self.sign, self.stored, one), other.unit)
+        if self.unit and other.unit:
+            made = made._combined(self._made(shape, 1, 1, [{} for _ in stored], one), self.unit * other.unit)
+        return made
+
+    # printing
+
+    def __str__(self) -> str:
+        cells = self._cells()
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in cells)
+        return "\n".join((f"OperatorMatrix of {self.shape[0]} × {self.shape[1]} blocks, {self.nnz} non-zero", *lines))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self._cells()
+        )
+        caption = f"{self.shape[0]} × {self.shape[1]} blocks, {self.nnz} non-zero"
+        return f"<table><caption>{caption}</caption>{body}</table>"
+
+    def _cells(self) -> list[list[str]]:
+        m, n = (min(length, PRINTED) for length in self.shape)
+        cells = [[symbol_of(self[i, j]) for j in range(n)] + ["…"] * (n < self.shape[1]) for i in range(m)]
+        return cells + [["⋮"] * (n + (n < self.shape[1]))] * (m < self.shape[0])
+
+
+def vector(who: str, values: Any, length: int) -> list[Any]:
+    """The block values of a vector as a list.
+
+    Raises ArgumentError for what is no sequence, ShapeError for a wrong length.
+    """
+    try:
+        found = list(values)
+    except TypeError:
+        raise ArgumentError(
+            f"{who}: the vector must be a sequence of {length} block values, got {type(values).__name__}"
+        ) from None
+    if len(found) != length:
+        raise ShapeError(f"{who}: the vector must hold {length} block values, got {len(found)}")
+    return found
+
+
+def _joined(a: Row, b: Row, join: Callable[[Any, Any], Any]) -> Row:
+    out = dict(a)
+    for j, element in b.items():
+        out[j] = join(out.get(j), element)
+    return {j: out[j] for j in sorted(out) if not is_structural_zero(out[j])}
+
+
+def _from_entries(entries: Mapping[tuple[int, int], Any], shape: tuple[int, int] | None) -> tuple[tuple[int, int], list[Row]]:
+    if shape is None:
+        raise ArgumentError("OperatorMatrix: shape must be given with a mapping of positions, e.g. shape=(3, 3)")
+    m, n = shape
+    stored: list[Row] = [{} for _ in range(m)]
+    for i, j in sorted(entries):
+        element = entries[i, j]
+        if not (0 <= i < m and 0 <= j < n):
+            raise ShapeError(f"OperatorMatrix: position {(i, j)} lies outside of {m} × {n} blocks")
+        check_element(element)
+        if not is_structural_zero(element):
+            stored[i][j] = element
+    return (m, n), stored
+
+
+def _from_lists(rows: Sequence[Sequence[Any]], shape: tuple[int, int] | None) -> tuple[tuple[int, int], list[Row]]:
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1:
+        raise ShapeError(f"OperatorMatrix: rows must have one length, got {sorted(lengths)}")
+    found = (len(rows), lengths.pop() if lengths else 0)
+    if shape is not None and tuple(shape) != found:
+        raise ShapeError(f"OperatorMatrix: shape says {tuple(shape)} blocks, rows are {found}")
+    entries = {(i, j): element for i, row in enumerate(rows) for j, element in enumerate(row) if element is not None}
+    return _from_entries(entries, found)
