@@ -16,7 +16,7 @@ export MKL_NUM_THREADS := 1
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: .venv/ready-test  ## the example on real data: prints the check against the literature, draws co2.png
+demo: .venv/ready-test  ## the example on real data (examples/co2.py)
 	$(BIN)/python examples/co2.py
 
 test: lint tests  ## lint, then every quick test

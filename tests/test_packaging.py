@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,15 @@ def test_scheduler_link_is_relative() -> None:
 def test_version_is_the_newest_in_the_changelog(settings: dict[str, Any]) -> None:
     versions = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert versions[0] == settings["project"]["version"]
+
+
+def test_entry_points_resolve(settings: dict[str, Any]) -> None:
+    """Commands and plugins name objects that exist."""
+    groups = {"console_scripts": settings["project"].get("scripts", {})}
+    groups |= settings["project"].get("entry-points", {})
+    for group, entries in groups.items():
+        for name, value in entries.items():
+            EntryPoint(name, value, group).load()
 
 
 def test_scheduler_refuses_its_other_name() -> None:
