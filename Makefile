@@ -33,11 +33,11 @@ lint: .venv/ready-test  ## style, format, types, floors, file sizes
 	$(BIN)/python -m pytest --quiet tests/test_house.py
 
 slow: .venv/ready-test  ## tests of more than 20 s
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(BIN)/python -m pytest -m "slow and not gpu" --timeout 1800
 
 gpu-test: .venv/ready-gpu  ## tests that need a CUDA device; fails without one
 	@$(BIN)/python -c "import sys; from dagsolve.namespace import has_device; sys.exit(None if has_device() else 'gpu-test: CuPy finds no CUDA device')"
-	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m pytest -m gpu --timeout 900
 
 bench: .venv/ready-bench  ## the measurements behind the tables of the README
 	$(BIN)/python -m benchmarks
