@@ -1,0 +1,403 @@
+"""`TileStore`: a mapping that holds its arrays in a bounded amount of RAM, and the rest in `.npy` files.
+
+It stands wherever Dask keeps results: `dask.threaded.get(cache=store)` and, on a worker, `worker.data`. Dask
+owns lifetime, transfer and recomputation; the store decides only RAM or file:
+
+- What leaves RAM: the value whose next use lies farthest ahead where hints are given (Belady, IBM Systems
+  Journal 5, 1966), among equals the least recently used. Hints change speed, never results.
+- What counts: the bytes of every NumPy array, once, however many values share it. Room is made *before* a
+  value is taken in, so the arrays held never exceed the budget; one above all of it goes to file at once.
+- What stays: anything that is no plain numeric array. Files are never unpickled.
+
+A stored array is not to be changed: once written, its file is kept for the next eviction, until `del`.
+"""
+
+import math
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+import zlib
+from collections import Counter, deque
+from collections.abc import Hashable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dagsolve.errors import ArgumentError, StorageError
+
+_PLAIN_KINDS = "biufcmMSU"  # dtypes whose .npy header gives back the same dtype
+
+
+@dataclass(frozen=True)
+class StoreStatistics:
+    """What a `TileStore` holds and has moved, in bytes."""
+
+    ram_bytes: int
+    """Arrays in RAM now."""
+    peak_ram_bytes: int
+    """The most that were in RAM at once."""
+    spilled_bytes: int
+    """Written to files since the store was made."""
+    loaded_bytes: int
+    """Read back from files since the store was made."""
+
+
+@dataclass(slots=True)
+class _File:
+    """One array on disk; what is needed to trust it again."""
+
+    path: str
+    checksum: int
+    nbytes: int
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One value: its items (one, or those of a tuple or list), arrays of which may be on disk."""
+
+    kind: type | None  # tuple, list, or None for a bare value
+    items: list[Any]  # None where the array is on disk only
+    nbytes: int  # of its arrays
+    used: int  # tick of the last use
+    files: dict[int, _File] = field(default_factory=dict)  # position -> file, if ever written
+    in_ram: bool = True
+
+
+class TileStore(MutableMapping[Hashable, Any]):
+    """A dictionary whose arrays take at most `budget_bytes` of RAM; the others lie in files.
+
+    `budget_bytes=None` never spills. `directory=None` is the system's place for temporary files; a private
+    directory is made there at the first spill and removed by `close`, at garbage collection and at exit.
+    `others`, if given, takes every value without plain arrays, and is read for keys that are not here.
+
+    Raises StorageError when a tile cannot be written or its file is damaged.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        budget_bytes: int | None = None,
+        others: MutableMapping[Any, Any] | None = None,
+    ) -> None:
+        self.others: MutableMapping[Any, Any] = {} if others is None else others
+        self._parent = None if directory is None else os.fspath(directory)
+        self._directory: str | None = None
+        self._remove_directory: weakref.finalize[Any, Any] | None = None
+        self._entries: dict[Hashable, _Entry] = {}
+        self._next_use: dict[Hashable, deque[float]] = {}
+        self._holders: Counter[int] = Counter()  # id of an array in RAM -> items that hold it
+        self._ram_bytes = self._peak_ram_bytes = self._spilled_bytes = self._loaded_bytes = 0
+        self._disk_bytes = self._ticks = self._names = 0
+        self._lock = threading.RLock()
+        self._budget = _checked(budget_bytes)
+
+    # The mapping
+
+    def __getitem__(self, key: Hashable) -> Any:
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return self.others[key]
+            self._ticks += 1
+            entry.used = self._ticks
+            if uses := self._next_use.get(key):
+                uses.popleft()
+            return _assembled(entry.kind, entry.items) if entry.in_ram else self._load(key, entry)
+
+    def __setitem__(self, key: Hashable, value: Any) -> None:
+        kind = type(value) if type(value) in (tuple, list) else None
+        items = list(value) if kind else [value]
+        nbytes = sum({id(item): item.nbytes for item in items if _is_tile(item)}.values())
+        with self._lock:
+            self._forget(key)
+            if not nbytes:
+                self.others[key] = value
+                return
+            if key in self.others:
+                del self.others[key]
+            self._ticks += 1
+            entry = _Entry(kind, items, nbytes, self._ticks, in_ram=False)
+            if self._admits(key, entry):
+                self._enter_ram(entry)
+            else:
+                self._write(key, entry)
+                self._leave_items(entry)
+            self._entries[key] = entry
+
+    def __delitem__(self, key: Hashable) -> None:
+        with self._lock:
+            if not self._forget(key):
+                del self.others[key]
+            self._next_use.pop(key, None)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries or key in self.others
+
+    def __iter__(self) -> Iterator[Any]:
+        with self._lock:  # a snapshot: other threads may store while one walks
+            return iter([*self._entries, *self.others])
+
+    def __len__(self) -> int:
+        return len(self._entries) + len(self.others)
+
+    def clear(self) -> None:
+        """Forgets every value, without loading any."""
+        with self._lock:
+            for key in self:
+                del self[key]
+
+    def __repr__(self) -> str:
+        budget = "unlimited" if self._budget is None else f"{self._budget:,} bytes"
+        return f"<TileStore: {len(self)} values, {self._ram_bytes:,} bytes in RAM of {budget}>"
+
+    # Budget, hints, statistics
+
+    @property
+    def budget_bytes(self) -> int | None:
+        """The most bytes of arrays held in RAM; lowering it spills at once."""
+        return self._budget
+
+    @budget_bytes.setter
+    def budget_bytes(self, budget_bytes: int | None) -> None:
+        with self._lock:
+            self._budget = _checked(budget_bytes)
+            self._make_room(0)
+
+    def set_next_use(self, uses: Mapping[Any, Sequence[float]]) -> None:
+        """Tells when keys will be read: ascending moments on any one clock; every read consumes one.
+
+        An empty sequence takes a hint back. Keys need not be stored yet.
+        """
+        with self._lock:
+            for key, moments in uses.items():
+                if len(moments):
+                    self._next_use[key] = deque(moments)
+                else:
+                    self._next_use.pop(key, None)
+
+    @property
+    def statistics(self) -> StoreStatistics:
+        """Bytes held and moved so far."""
+        with self._lock:
+            return StoreStatistics(
+                self._ram_bytes, self._peak_ram_bytes, self._spilled_bytes, self._loaded_bytes
+            )
+
+    # The names by which distributed's memory monitor and heartbeat know a `worker.data` that can spill.
+
+    @property
+    def fast(self) -> dict[Hashable, int]:
+        """Bytes of each value that `evict` could move to file."""
+        with self._lock:
+            return {key: entry.nbytes for key, entry in self._entries.items() if entry.in_ram}
+
+    def evict(self) -> int:
+        """Moves one value to file; its bytes, or -1 if there is none in RAM or the disk refuses."""
+        with self._lock:
+            key = self._farthest()
+            if key is None:
+                return -1
+            try:
+                self._spill(key)
+            except StorageError:
+                return -1
+            return self._entries[key].nbytes
+
+    @property
+    def spilled_total(self) -> tuple[int, int]:
+        """Bytes of values that are on disk only: as arrays, as files."""
+        with self._lock:
+            away = sum(entry.nbytes for entry in self._entries.values() if not entry.in_ram)
+            return away, self._disk_bytes
+
+    # End of life
+
+    def close(self) -> None:
+        """Forgets every array and removes the directory; `others` is left as it is."""
+        with self._lock:
+            for key in list(self._entries):
+                self._forget(key)
+            self._next_use.clear()
+            if self._remove_directory is not None:
+                self._remove_directory()
+            self._directory = self._remove_directory = None
+
+    def __enter__(self) -> "TileStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # RAM
+
+    def _admits(self, key: Hashable, entry: _Entry) -> bool:
+        """Makes room for a value; False if it is itself the one to go to file."""
+        if self._budget is None:
+            return True
+        if entry.nbytes > self._budget:
+            return False
+        while self._ram_bytes + self._unshared_bytes(entry) > self._budget:
+            rival = self._farthest()
+            if rival is None or self._distance(rival) < self._distance(key, entry):
+                return False
+            self._spill(rival)
+        return True
+
+    def _make_room(self, nbytes: int) -> None:
+        while self._budget is not None and self._ram_bytes + nbytes > self._budget:
+            key = self._farthest()
+            if key is None:
+                return
+            self._spill(key)
+
+    def _farthest(self) -> Hashable | None:
+        """The key in RAM to evict next. Linear in the values in RAM: some hundreds of tiles."""
+        resident = (key for key, entry in self._entries.items() if entry.in_ram)
+        return max(resident, key=self._distance, default=None)
+
+    def _distance(self, key: Hashable, entry: _Entry | None = None) -> tuple[float, int]:
+        """How far the next use of a value is; unknown or no use is farthest, then the longest idle."""
+        uses = self._next_use.get(key)
+        return (uses[0] if uses else math.inf, -(entry or self._entries[key]).used)
+
+    def _unshared_bytes(self, entry: _Entry) -> int:
+        fresh = {id(item): item.nbytes for item in entry.items if _is_tile(item)}
+        return sum(nbytes for held, nbytes in fresh.items() if not self._holders[held])
+
+    def _enter_ram(self, entry: _Entry) -> None:
+        for item in filter(_is_tile, entry.items):
+            if not self._holders[id(item)]:
+                self._ram_bytes += item.nbytes
+            self._holders[id(item)] += 1
+        entry.in_ram = True
+        self._peak_ram_bytes = max(self._peak_ram_bytes, self._ram_bytes)
+
+    def _leave_ram(self, entry: _Entry) -> None:
+        for item in filter(_is_tile, entry.items):
+            self._holders[id(item)] -= 1
+            if not self._holders[id(item)]:
+                del self._holders[id(item)]
+                self._ram_bytes -= item.nbytes
+        entry.in_ram = False
+
+    @staticmethod
+    def _leave_items(entry: _Entry) -> None:
+        entry.items = [None if i in entry.files else item for i, item in enumerate(entry.items)]
+
+    def _forget(self, key: Hashable) -> bool:
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return False
+        if entry.in_ram:
+            self._leave_ram(entry)
+        for file in entry.files.values():
+            self._disk_bytes -= file.nbytes
+            try:
+                os.unlink(file.path)
+            except FileNotFoundError:
+                pass  # somebody cleaned up; the value is to go anyway
+        return True
+
+    # Files
+
+    def _spill(self, key: Hashable) -> None:
+        entry = self._entries[key]
+        self._write(key, entry)
+        self._leave_ram(entry)
+        self._leave_items(entry)
+
+    def _write(self, key: Hashable, entry: _Entry) -> None:
+        """Writes the arrays that have no file yet; all or none are recorded."""
+        written: dict[int, _File] = {}
+        for i, item in enumerate(entry.items):
+            if i in entry.files or not _is_tile(item):
+                continue
+            try:
+                written[i] = self._write_array(item)
+            except OSError as fault:
+                for file in written.values():
+                    os.unlink(file.path)
+                raise StorageError(
+                    f"TileStore: the tile of key {key!r} ({item.nbytes:,} bytes) could not be written to"
+                    f" {self._directory or self._parent or tempfile.gettempdir()}: {fault};"
+                    " free space there, or name another directory"
+                ) from fault
+        entry.files |= written
+        moved = sum(file.nbytes for file in written.values())
+        self._disk_bytes += moved
+        self._spilled_bytes += moved
+
+    def _write_array(self, array: np.ndarray[Any, Any]) -> _File:
+        if self._directory is None:
+            self._directory = tempfile.mkdtemp(prefix="dagsolve-tiles-", dir=self._parent)
+            self._remove_directory = weakref.finalize(self, shutil.rmtree, self._directory, True)
+        if not (array.flags.c_contiguous or array.flags.f_contiguous):
+            array = np.ascontiguousarray(array)
+        self._names += 1
+        path = os.path.join(self._directory, f"{self._names}.npy")
+        try:
+            with open(path + ".part", "wb", buffering=0) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+            os.replace(path + ".part", path)
+        except OSError:
+            if os.path.exists(path + ".part"):
+                os.unlink(path + ".part")
+            raise
+        return _File(path, _checksum(array), array.nbytes)
+
+    def _load(self, key: Hashable, entry: _Entry) -> Any:
+        """The value read from its files; kept in RAM too if it deserves the room."""
+        items = list(entry.items)
+        for i, file in entry.files.items():
+            items[i] = _read(key, file)
+        self._loaded_bytes += sum(file.nbytes for file in entry.files.values())
+        entry.items = items
+        if self._admits(key, entry):
+            self._enter_ram(entry)
+        else:
+            self._leave_items(entry)
+        return _assembled(entry.kind, items)
+
+
+def _checked(budget_bytes: int | None) -> int | None:
+    if budget_bytes is not None and not budget_bytes >= 0:
+        raise ArgumentError(f"TileStore: budget_bytes must be None or at least 0, got {budget_bytes!r}")
+    return budget_bytes
+
+
+def _is_tile(item: Any) -> bool:
+    """Whether an item is counted and may go to file: a plain numeric NumPy array that owns what it shows."""
+    return (
+        type(item) is np.ndarray
+        and item.dtype.kind in _PLAIN_KINDS
+        and item.nbytes > 0
+        and 0 not in item.strides  # a broadcast scalar: nothing to gain on disk
+    )
+
+
+def _assembled(kind: type | None, items: list[Any]) -> Any:
+    return items[0] if kind is None else kind(items)
+
+
+def _checksum(array: np.ndarray[Any, Any]) -> int:
+    flat = array.reshape(-1, order="A")  # a view: the array is contiguous in C or Fortran order
+    return zlib.crc32(flat.view(np.uint8).data)
+
+
+def _read(key: Hashable, file: _File) -> np.ndarray[Any, Any]:
+    """The array of a file, whose bytes are as they were written."""
+    try:
+        array: np.ndarray[Any, Any] = np.load(file.path, allow_pickle=False)
+        fault = None if _checksum(array) == file.checksum else "its checksum differs from the one written"
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        fault = str(error)
+    if fault is not None:
+        raise StorageError(
+            f"TileStore: the file {file.path} of key {key!r} ({file.nbytes:,} bytes) is damaged: {fault};"
+            " check the disk, or name another directory, and run again"
+        )
+    return array
