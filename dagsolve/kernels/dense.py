@@ -1,0 +1,50 @@
+"""Formulas shared by adjoints: traceable, on the last two axes, array library first."""
+
+from dagsolve.namespace import Array, Namespace
+
+
+def is_complex(x: Array) -> bool:
+    """Whether the array holds complex numbers."""
+    return bool(x.dtype.kind == "c")
+
+
+def conjugate(xp: Namespace, x: Array) -> Array:
+    """x̄; a real array itself, so that tracing real code records nothing."""
+    return xp.conj(x) if is_complex(x) else x
+
+
+def transposed(xp: Namespace, a: Array) -> Array:
+    """Aᵀ of every matrix in a stack."""
+    return xp.matrix_transpose(a)
+
+
+def adjoint(xp: Namespace, a: Array) -> Array:
+    """Aᴴ of every matrix in a stack."""
+    return conjugate(xp, xp.matrix_transpose(a))
+
+
+def hermitian(xp: Namespace, a: Array) -> Array:
+    """(A + Aᴴ) / 2."""
+    return 0.5 * (a + adjoint(xp, a))
+
+
+def phi(xp: Namespace, m: Array) -> Array:
+    """Φ(M): the lower triangle of M, its diagonal halved."""
+    return 0.5 * (xp.tril(m) + xp.tril(m, k=-1))
+
+
+def copyltu(xp: Namespace, m: Array) -> Array:
+    """The Hermitian matrix with the lower triangle of M and the real part of its diagonal."""
+    half = phi(xp, m)
+    return half + adjoint(xp, half)
+
+
+def total(*terms: Array | None) -> Array | None:
+    """Sum of the terms that are not None; None, which stands for zero, where all are."""
+    given = [term for term in terms if term is not None]
+    if not given:
+        return None
+    out = given[0]
+    for term in given[1:]:
+        out = out + term
+    return out
