@@ -56,9 +56,9 @@ class Interned:
 
     __slots__ = ("entries", "index")
 
-    def __init__(self) -> None:
-        self.index: dict[Any, int] = {}
-        self.entries: list[Any] = []
+    def __init__(self, entries: Iterable[Any] = ()) -> None:
+        self.entries: list[Any] = list(entries)
+        self.index: dict[Any, int] = {entry: k for k, entry in enumerate(self.entries)}
 
     def add(self, entry: Any) -> int:
         found = self.index.get(entry)
@@ -99,6 +99,14 @@ class ColumnsBuilder:
         self.spec.extend(specs)
         self.first_value.append(len(self.spec))
         return first
+
+    @classmethod
+    def thawed(cls, columns: Columns) -> "ColumnsBuilder":
+        """A builder that goes on where frozen columns end; ids stay."""
+        names = ("primitive", "params", "scope", "sweep", "indptr", "operands", "first_value", "spec")
+        arrays = (array("q", np.ascontiguousarray(getattr(columns, name)).tobytes()) for name in names)
+        tables = (columns.names, columns.param_table, columns.scope_table, columns.specs)
+        return cls(*arrays, *(Interned(table) for table in tables))
 
     def freeze(self) -> Columns:
         def column(values: "array[int]") -> Ints:

@@ -1,0 +1,93 @@
+"""Which NumPy call records what: ufuncs, NumPy functions and array methods on tracers.
+
+A ufunc or function that stands for one primitive is found in the primitives' `replaces`; the functions
+below are composed of primitives.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dagsolve.errors import UnsupportedError
+from dagsolve.primitives import PRIMITIVES
+from dagsolve.tracing.composed import COMPOSED, matmul, matrix_transpose, power, reshape, transpose
+from dagsolve.tracing.composed import METHODS as METHODS
+from dagsolve.tracing.indexing import getitem as getitem
+from dagsolve.tracing.scope import source_scope
+
+__all__ = [
+    "METHODS", "apply", "call_function", "call_ufunc", "getitem", "matmul", "matrix_transpose", "power",
+    "reshape", "transpose",
+]  # fmt: skip
+
+REPLACED: dict[Any, Any] = {f: p for p in PRIMITIVES.values() for f in p.replaces}
+_UFUNCS: dict[Any, Callable[..., Any]] = {
+    np.power: power,
+    np.float_power: power,
+    np.matmul: matmul,
+    np.positive: lambda x: x,
+}
+_REDUCE = {np.add: "sum", np.maximum: "amax", np.minimum: "amin"}
+
+
+def apply(name: str, *operands: Any, **params: Any) -> Any:
+    """The primitive of this name on operands."""
+    return PRIMITIVES[name](*operands, **params)
+
+
+def call_ufunc(tracer: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What `ufunc(*inputs)` records.
+
+    Raises UnsupportedError for a ufunc without a rule, for `out=` and other keywords.
+    """
+    if method == "__call__" and not kwargs:
+        composed = _UFUNCS.get(ufunc)
+        if composed is not None:
+            return composed(*inputs)
+        primitive = REPLACED.get(ufunc)
+        if primitive is not None:
+            return tracer.recorder.record(primitive, inputs, {})
+    if method == "reduce" and ufunc in _REDUCE:
+        return COMPOSED[{"sum": np.sum, "amax": np.max, "amin": np.min}[_REDUCE[ufunc]]](*inputs, **kwargs)
+    if kwargs.get("out") is not None:
+        raise UnsupportedError(
+            f"np.{ufunc.__name__}(…, out=…) or an in-place operation into an array with a traced value (at {source_scope()}). "
+            "Write `x = x + y` instead of `x += y` on data."
+        )
+    if kwargs.get("where", True) is not True or kwargs.get("dtype") is not None:
+        raise UnsupportedError(f"np.{ufunc.__name__} with where= or dtype= (at {source_scope()}). Use np.where and .astype.")
+    if method == "__call__" and kwargs:
+        return call_ufunc(tracer, ufunc, method, inputs, {})
+    name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+    raise UnsupportedError(
+        f"{name} has no derivative rule in dagsolve (at {source_scope()}). "
+        "Write it with functions that have one, or compute it outside the traced function."
+    )
+
+
+def call_function(tracer: Any, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """What a NumPy function that dispatches by `__array_function__` records.
+
+    Raises UnsupportedError naming the function and the user's line.
+    """
+    composed = COMPOSED.get(func)
+    if composed is not None:
+        try:
+            return composed(*args, **kwargs)
+        except TypeError as fault:
+            if "unexpected keyword argument" in str(fault) or "positional argument" in str(fault):
+                raise UnsupportedError(f"{_name(func)} with these arguments (at {source_scope()}): {fault}") from None
+            raise
+    primitive = REPLACED.get(func)
+    if primitive is not None and not kwargs:
+        return primitive(*args)
+    raise UnsupportedError(
+        f"{_name(func)} has no derivative rule in dagsolve (at {source_scope()}). "
+        "Write it with functions that have one (ds.linalg and ds.special offer SciPy's), or compute it outside the traced function."
+    )
+
+
+def _name(func: Callable[..., Any]) -> str:
+    module = getattr(func, "__module__", None) or "numpy"
+    return f"{'np' + module.removeprefix('numpy') if module.startswith('numpy') else module}.{func.__name__}"

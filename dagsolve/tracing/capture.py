@@ -1,0 +1,75 @@
+"""What a trace keeps of the arrays that user code captures.
+
+NumPy code may change an array after it used it (`buffer[:] = …` in a loop), and a graph runs later than it
+is traced. So arrays up to 1 MiB are copied; larger ones are kept as they are and made read-only until the
+trace ends, so that writing into them raises in the user's own line instead of changing the result.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dagsolve.errors import DtypeError, UnsupportedError
+from dagsolve.primitive import Primitive
+from dagsolve.primitives.generators import arange, eye, full
+
+COPY_BYTES = 1 << 20
+GENERATOR_ITEMS = 64  # smaller arrays are kept as they are
+
+
+def capture(value: Any) -> Any:
+    """The array that stands for a captured value.
+
+    Raises UnsupportedError for a Dask array and DtypeError for what is not numeric.
+    """
+    if hasattr(value, "__dask_graph__"):
+        raise UnsupportedError(
+            "a Dask array met a traced NumPy value: dagsolve functions take NumPy arrays here. "
+            "Pass the Dask array as data with `.compute()`, or build the whole program on Dask arrays and use ds.gradients."
+        )
+    if not hasattr(value, "dtype") or not hasattr(value, "shape"):
+        value = np.asarray(value)
+    elif not isinstance(value, (np.ndarray, np.generic)) and not hasattr(value, "__dlpack__"):
+        value = np.asarray(value)
+    if value.dtype.kind not in "biufc":
+        raise DtypeError(
+            f"a captured value must be a numeric array, got {type(value).__name__} of dtype {value.dtype}. "
+            "Convert it to numbers, or keep it out of the traced expression."
+        )
+    if isinstance(value, np.ndarray) and value.nbytes <= COPY_BYTES:
+        value = value.copy()
+    return value
+
+
+def same_content(kept: Any, value: Any) -> bool:
+    """Whether a kept copy still equals the array it was taken from."""
+    if not isinstance(kept, np.ndarray) or not isinstance(value, np.ndarray) or kept.nbytes > COPY_BYTES:
+        return False
+    return kept.shape == value.shape and kept.dtype == value.dtype and bool(np.array_equal(kept, value))
+
+
+def generator_of(array: Any) -> tuple[Primitive, dict[str, Any]] | None:
+    """The generator primitive and params that make this array, or None."""
+    if not isinstance(array, np.ndarray) or array.size < GENERATOR_ITEMS or array.dtype.kind not in "iuf":
+        return None
+    dtype = array.dtype.str
+    flat = array.reshape(-1) if array.flags.c_contiguous else None
+    if flat is None:
+        return None
+    first, second = flat[0].item(), flat[1].item()
+    if first == flat[-1] == second and bool(np.all(flat == first)):
+        return full, {"shape": array.shape, "dtype": dtype, "value": first}
+    if array.ndim == 2 and first == 1 and second == 0 and _is_identity(array):
+        return eye, {"rows": array.shape[0], "columns": array.shape[1], "offset": 0, "dtype": dtype}
+    if array.ndim == 1:
+        step = second - first
+        made = np.asarray(first + step * np.arange(array.size), dtype=array.dtype)
+        if bool(np.array_equal(made, array)):
+            return arange, {"start": first, "step": step, "length": array.size, "dtype": dtype}
+    return None
+
+
+def _is_identity(array: npt.NDArray[Any]) -> bool:
+    diagonal = np.einsum("ii->i", array[: min(array.shape), : min(array.shape)])
+    return bool(np.all(diagonal == 1)) and int(np.count_nonzero(array)) == len(diagonal)

@@ -1,0 +1,104 @@
+"""Indices of traced arrays, normalised: integers, slices, None, Ellipsis, and one integer array."""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from dagsolve.errors import ArgumentError, UnsupportedError
+from dagsolve.primitives import PRIMITIVES
+from dagsolve.spec import Shape
+from dagsolve.tracing.scope import source_scope
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """x[index], recorded as `getitem` for basic indices and as `take` for an integer array."""
+    entries = index if isinstance(index, tuple) else (index,)
+    arrays = [k for k, e in enumerate(entries) if isinstance(e, (list, np.ndarray)) or hasattr(e, "__dagsolve_recorder__")]
+    if arrays:
+        return _fancy(x, entries, arrays)
+    return PRIMITIVES["getitem"](x, index=normalised(entries, x.shape))
+
+
+def normalised(entries: tuple[Any, ...], shape: Shape) -> tuple[Any, ...]:
+    """Basic index as a tuple of non-negative ints, None and (start, stop, step), one per axis of the array.
+
+    Raises ArgumentError for too many indices or one out of range.
+    """
+    used = sum(e is not None and e is not Ellipsis for e in entries)
+    if used > len(shape):
+        raise ArgumentError(f"index {entries} has {used} entries for an array of shape {shape} (at {source_scope()})")
+    if sum(e is Ellipsis for e in entries) > 1:
+        raise ArgumentError(f"index {entries} holds more than one Ellipsis (at {source_scope()})")
+    full = [slice(None)] * (len(shape) - used)
+    if Ellipsis in [e for e in entries if e is Ellipsis]:
+        at = next(k for k, e in enumerate(entries) if e is Ellipsis)
+        entries = (*entries[:at], *full, *entries[at + 1 :])
+    else:
+        entries = (*entries, *full)
+    made: list[Any] = []
+    axis = 0
+    for entry in entries:
+        if entry is None:
+            made.append(None)
+            continue
+        n = shape[axis]
+        axis += 1
+        if isinstance(entry, slice):
+            made.append(_slice(entry, n))
+        elif isinstance(entry, (bool, np.bool_)):
+            raise UnsupportedError(f"a boolean index on a traced array (at {source_scope()}). Use np.where instead.")
+        else:
+            made.append(_integer(entry, n, entries))
+    return tuple(made)
+
+
+def _slice(entry: slice, n: int) -> tuple[int, int, int]:
+    start, stop, step = entry.indices(n)
+    count = len(range(start, stop, step))
+    if count == 0:
+        return 0, 0, 1
+    return start, start + count * step, step
+
+
+def _integer(entry: Any, n: int, entries: tuple[Any, ...]) -> int:
+    try:
+        k = operator.index(entry)
+    except TypeError:
+        raise ArgumentError(
+            f"an index must be an integer, a slice, None, Ellipsis or an integer array, got {entry!r} (at {source_scope()})"
+        ) from None
+    if not -n <= k < n:
+        raise ArgumentError(f"index {k} is out of range for an axis of length {n} in {entries} (at {source_scope()})")
+    return k % n
+
+
+def _fancy(x: Any, entries: tuple[Any, ...], arrays: list[int]) -> Any:
+    if len(arrays) > 1:
+        raise UnsupportedError(
+            f"{len(arrays)} index arrays at once on a traced array (at {source_scope()}). Index one axis at a time."
+        )
+    (at,) = arrays
+    indices = entries[at]
+    if hasattr(indices, "__dagsolve_recorder__"):
+        raise UnsupportedError(
+            f"a traced array as an index (at {source_scope()}): its values are not known while tracing. "
+            "Use np.where for masks, or compute the indices outside the traced function."
+        )
+    indices = np.asarray(indices)
+    others = (*entries[:at], slice(None), *entries[at + 1 :])
+    if Ellipsis in [e for e in entries if e is Ellipsis] or any(e is None for e in entries):
+        raise UnsupportedError(f"an index array beside None or Ellipsis on a traced array (at {source_scope()}).")
+    if indices.dtype == bool:
+        if indices.ndim != 1 or len(indices) != x.shape[at]:
+            raise UnsupportedError(f"a boolean index array must have shape ({x.shape[at]},) here, got {indices.shape} (at {source_scope()}).")
+        indices = np.flatnonzero(indices)
+    if indices.dtype.kind not in "iu":
+        raise ArgumentError(f"an index array must hold integers or booleans, got {indices.dtype} (at {source_scope()})")
+    n = x.shape[at]
+    if indices.size and not (-n <= indices.min() and indices.max() < n):
+        raise ArgumentError(f"an index array reaches out of an axis of length {n} (at {source_scope()})")
+    basic = getitem(x, others) if any(e != slice(None) for k, e in enumerate(others) if k != at) else x
+    dropped = sum(isinstance(e, (int, np.integer)) for e in entries[:at])
+    axis = at - dropped - basic.ndim
+    return PRIMITIVES["take"](basic, np.where(indices < 0, indices + n, indices), axis=axis)

@@ -1,0 +1,142 @@
+"""The reverse sweep as a graph: `backslash((I - L).T, g)` run once on tracers.
+
+The forward graph's columns are extended: forward values keep their ids, the reverse nodes follow with the
+next sweep number. Forward mode is recorded by the same backslash on the untransposed matrix.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dagsolve.graph import Graph
+from dagsolve.namespace import Array, Arrays
+from dagsolve.operators import OperatorMatrix
+from dagsolve.primitives.derived import expand, find, is_pullback
+from dagsolve.primitives.generators import full
+from dagsolve.spec import Spec
+from dagsolve.substitution import backslash
+from dagsolve.tracing.linearise import LinearSystem, linearise
+from dagsolve.tracing.record import Recorder
+
+
+class Sweeps(NamedTuple):
+    """A graph with another sweep appended."""
+
+    graph: Graph
+    seeds: tuple[int, ...]  # value ids of the new inputs: cotangents of outputs, or tangents of inputs
+    constants: dict[int, Any]  # numbers that the rules brought along, by value id
+
+
+def joint_graph(
+    graph: Graph, wanted: Sequence[int], *, given: Sequence[int] | None = None, keep_outputs: bool = True
+) -> Sweeps:
+    """Forward and reverse nodes in one graph.
+
+    wanted: value ids of inputs. Without `given` the outputs are scalars whose seeds are ones. With `given`
+    (positions of outputs) the seeds are new inputs, specs as the outputs'. The joint graph's outputs are the
+    forward outputs (if kept) followed by one cotangent per wanted input.
+    """
+    with Recorder.extending(graph, sweep=_next_sweep(graph)) as recorder:
+        values = [recorder.tracer(v) for v in range(graph.value_count)]
+        seeds: dict[int, Any] = {}
+        seed_ids = []
+        positions = range(len(graph.outputs)) if given is None else given
+        for position in positions:
+            v = graph.outputs[position]
+            if given is None:
+                seed = _filled(recorder, graph.spec(v), 1.0)
+            else:
+                seed = recorder.input(graph.spec(v), f"cotangent {position}")
+                seed_ids.append(seed.id)
+            seeds[v] = seed if v not in seeds else seeds[v] + seed
+        cotangents = solve_reverse(graph, values, wanted, seeds)
+        ids = [
+            (_filled(recorder, graph.spec(v), 0.0) if x_bar is None else x_bar).id
+            for v, x_bar in zip(wanted, cotangents, strict=True)
+        ]
+        made = recorder.graph((*(graph.outputs if keep_outputs else ()), *ids))
+    return Sweeps(made, tuple(seed_ids), dict(recorder.constants))
+
+
+def solve_reverse(graph: Graph, values: Sequence[Any], wanted: Sequence[int], seeds: Mapping[int, Any]) -> list[Any]:
+    """∇ = Dᵀ• ((I - L)ᵀ• \\ g), one cotangent (or None) per wanted input; values are arrays or tracers."""
+    system = linearise(graph, values, wanted, tuple(seeds))
+    g = system.right_hand_side(graph, seeds)
+    gradient: list[Any] = system.d.T @ backslash(system.identity_minus_l.T, g) if system.nodes else [None] * len(wanted)
+    for k, v in enumerate(wanted):  # an output that is an input itself
+        if v in seeds:
+            gradient[k] = seeds[v] if gradient[k] is None else gradient[k] + seeds[v]
+    return gradient
+
+
+def tangent_graph(graph: Graph, wanted: Sequence[int]) -> Sweeps:
+    """Forward values and tangents in one graph: dx = (I - L) \\ (D dp).
+
+    Outputs are the forward outputs followed by their tangents.
+    """
+    with Recorder.extending(graph, sweep=_next_sweep(graph)) as recorder:
+        values = [recorder.tracer(v) for v in range(graph.value_count)]
+        tangents = [recorder.input(graph.spec(v), f"tangent {k}") for k, v in enumerate(wanted)]
+        system = linearise(graph, values, wanted, graph.outputs)
+        found = dict(zip(wanted, tangents, strict=True))
+        found.update(_by_value(graph, system, backslash(system.identity_minus_l, system.d @ tangents) if system.nodes else []))
+        ids = []
+        for v in graph.outputs:
+            y_dot = found.get(v)
+            ids.append((_filled(recorder, graph.spec(v), 0.0) if y_dot is None else y_dot).id)
+        made = recorder.graph((*graph.outputs, *ids))
+    return Sweeps(made, tuple(t.id for t in tangents), dict(recorder.constants))
+
+
+def operator_matrix(graph: Graph, leaves: Mapping[int, Array], wanted: Sequence[int]) -> tuple[OperatorMatrix, OperatorMatrix, list[Any]]:
+    """(I - L, D, g) of a graph at concrete leaves, for its first output seeded with ones."""
+    values = inline(graph, leaves)
+    system = linearise(graph, values, wanted, graph.outputs[:1])
+    out = graph.outputs[0]
+    seed = values[out] * 0 + 1
+    return system.identity_minus_l, system.d, system.right_hand_side(graph, {out: seed})
+
+
+def inline(graph: Graph, leaves: Mapping[int, Any]) -> list[Any]:
+    """Values of a graph by value id, node by node; on tracers the graph is recorded anew.
+
+    Pullback nodes are expanded into their mathematics when they meet tracers, so that they can be
+    differentiated again.
+    """
+    needed = graph.needed()
+    values: list[Any] = [None] * graph.value_count
+    for v, leaf in leaves.items():
+        values[v] = leaf
+    for node in graph.nodes():
+        if not needed[node.id] or node.primitive in ("input", "constant"):
+            continue
+        made = _call(node.primitive, tuple(values[v] for v in node.operands), dict(node.params))
+        for v, value in zip(node.results, made, strict=True):
+            values[v] = value
+    return values
+
+
+def _call(name: str, operands: Arrays, params: dict[str, Any]) -> Arrays:
+    primitive = find(name)
+    if is_pullback(primitive) and any(hasattr(x, "__dagsolve_recorder__") for x in operands):
+        return expand(primitive, np, operands, params)
+    made = primitive(*operands, **params)
+    return made if isinstance(made, tuple) else (made,)
+
+
+def _by_value(graph: Graph, system: LinearSystem, solved: Sequence[Any]) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    for n, x_dot in zip(system.nodes, solved, strict=True):
+        results = graph.node(n).results
+        parts = (x_dot,) if len(results) == 1 else (x_dot if x_dot is not None else (None,) * len(results))
+        found.update(zip(results, parts, strict=True))
+    return found
+
+
+def _filled(recorder: Recorder, of: Spec, value: float) -> Any:
+    return recorder.record(full, (), {"shape": of.shape, "dtype": of.dtype.str, "value": value})
+
+
+def _next_sweep(graph: Graph) -> int:
+    return 1 + int(graph.columns.sweep.max(initial=0))

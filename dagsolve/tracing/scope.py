@@ -1,0 +1,40 @@
+"""The user's function and line behind a recorded call: the innermost frame that is not a library's."""
+
+import sys
+from pathlib import Path
+from types import CodeType, FrameType
+
+import dask
+import numpy as np
+
+from dagsolve.graph import Scope
+
+_HERE = Path(__file__).parent.parent
+_INSIDE = tuple(
+    str(p.resolve()) for p in (_HERE, _HERE / "scheduler", Path(np.__file__).parent, Path(dask.__file__).parent)
+)
+_IS_INSIDE: dict[CodeType, bool] = {}
+
+
+def user_line(depth: int = 1) -> tuple[CodeType | None, int]:
+    """Code and line number of the innermost frame outside dagsolve, NumPy and Dask."""
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None:
+        code = frame.f_code
+        inside = _IS_INSIDE.get(code)
+        if inside is None:
+            inside = _IS_INSIDE[code] = code.co_filename.startswith(_INSIDE)
+        if not inside:
+            return code, frame.f_lineno
+        frame = frame.f_back
+    return None, 0
+
+
+def scope_of(line: tuple[CodeType | None, int]) -> Scope:
+    code, number = line
+    return Scope("<unknown>", "", 0) if code is None else Scope(code.co_name, code.co_filename, number)
+
+
+def source_scope() -> Scope:
+    """The user's function and line that called us."""
+    return scope_of(user_line(2))
