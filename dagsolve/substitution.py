@@ -102,8 +102,7 @@ def _order(A: OperatorMatrix) -> range:
 
 def _product(A: OperatorMatrix) -> Callable[[Any, Any], Any]:
     """How elements multiply: the bare operation where all of one kind agree, else by looking at each."""
-    types = {type(element) for row in A.stored for element in row.values()}
-    kinds = {kind_of(element) for row in A.stored for element in row.values()} if len(types) < 8 else set()
+    kinds = {kind_of(element) for row in A.stored for element in row.values()}
     if kinds == {Kind.OPERATOR}:
         return operator.matmul
     if kinds == {Kind.NUMBER}:
@@ -121,5 +120,10 @@ def _solve_columns(A: OperatorMatrix, B: OperatorMatrix, order: range) -> Operat
     for i, j, element in known:
         columns[j][i] = element
     solved = (_substitute(A, column, order, times) for column in columns)
-    entries = {(i, j): value for j, column in enumerate(solved) for i, value in enumerate(column) if value is not None}
+    entries = {
+        (i, j): value
+        for j, column in enumerate(solved)
+        for i, value in enumerate(column)
+        if value is not None
+    }
     return OperatorMatrix(entries, B.shape, identity=one)

@@ -1,11 +1,14 @@
 """Linear operators as values, and matrices of them."""
 
 from dagsolve.operators.bundle import Bundle as Bundle
+from dagsolve.operators.inner_product import InnerProduct as InnerProduct
+from dagsolve.operators.inner_product import Outer as Outer
 from dagsolve.operators.local_jacobian import LocalJacobian as LocalJacobian
 from dagsolve.operators.matrix import OperatorMatrix as OperatorMatrix
 from dagsolve.operators.multiplication import Hadamard as Hadamard
 from dagsolve.operators.multiplication import LeftMultiplication as LeftMultiplication
 from dagsolve.operators.multiplication import RightMultiplication as RightMultiplication
+from dagsolve.operators.multiplication import kronecker as kronecker
 from dagsolve.operators.operator import Composition as Composition
 from dagsolve.operators.operator import Identity as Identity
 from dagsolve.operators.operator import Inverse as Inverse

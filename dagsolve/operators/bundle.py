@@ -16,7 +16,7 @@ class Bundle(tuple[Any, ...]):
     __slots__ = ()
     __array_ufunc__ = None  # NumPy would take a tuple for an array: number * bundle must come here
 
-    def __add__(self, other: Any) -> "Bundle":  # type: ignore[override]  # elementwise, no concatenation
+    def __add__(self, other: Any) -> "Bundle":
         return self if other is None else Bundle(plus(a, b) for a, b in self._pairs(other))
 
     def __radd__(self, other: Any) -> "Bundle":
@@ -31,11 +31,17 @@ class Bundle(tuple[Any, ...]):
     def __neg__(self) -> "Bundle":
         return Bundle(map(negative, self))
 
-    def __mul__(self, factor: Any) -> "Bundle":  # type: ignore[override]  # scales, no repetition
+    def __mul__(self, factor: Any) -> "Bundle":
         return Bundle(None if a is None else a * factor for a in self)
 
-    def __rmul__(self, factor: Any) -> "Bundle":  # type: ignore[override]
+    def __rmul__(self, factor: Any) -> "Bundle":
         return Bundle(None if a is None else factor * a for a in self)
+
+    def __matmul__(self, factor: Any) -> "Bundle":
+        return Bundle(None if a is None else a @ factor for a in self)
+
+    def __rmatmul__(self, factor: Any) -> "Bundle":
+        return Bundle(None if a is None else factor @ a for a in self)
 
     def __truediv__(self, divisor: Any) -> "Bundle":
         return Bundle(None if a is None else a / divisor for a in self)

@@ -26,23 +26,23 @@ class Kind(Enum):
     OTHER = auto()  # numbers of a semiring
 
 
-_KINDS: dict[type, Kind] = {}
+_KINDS: dict[type, Kind] = {}  # asking a number's abstract class costs more than a product
 
 
 def kind_of(element: Any) -> Kind:
-    """The kind of an element; found once per type (arrays are looked at each time)."""
-    found = _KINDS.get(type(element))
-    if found is None:
-        found = _KINDS[type(element)] = _kind_of_type(element)
+    """The kind of an element."""
+    found = _KINDS.get(type(element)) or _kind_of_type(element)
     return Kind.NUMBER if found is Kind.ARRAY and element.ndim == 0 else found
 
 
 def _kind_of_type(element: Any) -> Kind:
     if isinstance(element, Operator):
-        return Kind.OPERATOR
-    if isinstance(element, (Number, np.generic)):
-        return Kind.NUMBER
-    return Kind.ARRAY if hasattr(element, "ndim") and hasattr(element, "dtype") else Kind.OTHER
+        kind = Kind.OPERATOR
+    elif isinstance(element, (Number, np.generic)):
+        kind = Kind.NUMBER
+    else:
+        kind = Kind.ARRAY if hasattr(element, "ndim") and hasattr(element, "dtype") else Kind.OTHER
+    return _KINDS.setdefault(type(element), kind)
 
 
 def is_structural_zero(element: Any) -> bool:
@@ -71,14 +71,12 @@ def multiply(element: Any, x: Any) -> Any:
     if isinstance(x, Identity):
         return element
     if kind is Kind.ARRAY:
-        if isinstance(x, Operator):
-            return LeftMultiplication(element) @ x
-        return Bundle(multiply(element, v) for v in x) if isinstance(x, Bundle) else element @ x
+        return LeftMultiplication(element) @ x if isinstance(x, Operator) else element @ x
     return element @ x if kind is Kind.OTHER and hasattr(element, "__matmul__") else element * x
 
 
 def transpose_dot(element: Any) -> Any:
-    """The adjoint of an element: operators by `.T`, arrays and complex numbers conjugated, others as they are."""
+    """The adjoint of an element; real numbers and semiring numbers without `.T` are their own."""
     kind = kind_of(element)
     if kind is Kind.OPERATOR:
         return element.T
@@ -105,14 +103,17 @@ def solve(element: Any, y: Any, identity: Any) -> Any:
     if kind is Kind.ARRAY:
         if isinstance(y, Operator):
             return Inverse(LeftMultiplication(element)) @ y
-        return Bundle(solve(element, v, identity) for v in y) if isinstance(y, Bundle) else dense_solve(element, y)
+        if isinstance(y, Bundle):
+            return Bundle(solve(element, value, identity) for value in y)
+        return dense_solve(element, y)
     if kind is Kind.OPERATOR or hasattr(element, "solve"):
         return element.solve(y)
     if kind is Kind.OTHER and identity is not None and element == identity:
         return y
     if not hasattr(y, "__truediv__"):
         raise FactorisationError(
-            f"backslash: the diagonal element {element!r} cannot be inverted: {type(y).__name__} has no division"
+            f"backslash: the diagonal element {element!r} cannot be inverted, "
+            f"{type(y).__name__} has no division"
         )
     return y / element
 
@@ -133,4 +134,4 @@ def symbol_of(element: Any) -> str:
         return "·"
     if kind_of(element) is Kind.ARRAY:
         return "[" + "×".join(map(str, element.shape)) + "]"
-    return str(element)
+    return f"{element:.4g}" if isinstance(element, (float, complex)) else str(element)

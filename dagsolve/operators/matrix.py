@@ -11,15 +11,14 @@ from dagsolve.operators.element import (
     is_structural_zero,
     kind_of,
     multiply,
-    symbol_of,
     transpose_dot,
 )
 from dagsolve.operators.operator import Identity
+from dagsolve.operators.table import html_table, text_table
 from dagsolve.operators.zero import minus, negative, plus
 
 Row = dict[int, Any]
 Rows = Sequence[Sequence[Any]] | Mapping[tuple[int, int], Any]
-PRINTED = 20  # rows and columns of a table, at most
 
 
 class _IdentityMaker:
@@ -46,7 +45,7 @@ class OperatorMatrix:
     """The matrix `unit * I + sign * E`: an integer multiple of the identity and a signed sparse matrix.
 
     rows       nested lists of elements (None = zero), or `{(i, j): element}` with `shape` in blocks
-    identity   the element that stands for 1 (semirings need it; else 1 for numbers, `Identity()` for the rest)
+    identity   the element that stands for 1 (default: the number 1 among numbers, else `Identity()`)
 
     `I - L` thus shares the rows of L, whatever its elements are: no element is negated, no identity is
     stored. Substitution with `I - L` adds `L[i, j] @ x[j]`, so it needs no minus either and works in a
@@ -54,7 +53,7 @@ class OperatorMatrix:
     increasing j. A matrix is immutable, except by who writes into `stored`.
     """
 
-    __slots__ = ("identity_element", "shape", "sign", "stored", "unit")
+    __slots__ = ("_one", "identity_element", "shape", "sign", "stored", "unit")
     __array_ufunc__ = None
     identity = _IdentityMaker()
 
@@ -64,16 +63,19 @@ class OperatorMatrix:
     stored: list[Row]
 
     def __init__(self, rows: Rows, shape: tuple[int, int] | None = None, identity: Any = None) -> None:
-        self.unit, self.sign, self.identity_element = 0, 1, identity
+        self.unit, self.sign, self.identity_element, self._one = 0, 1, identity, identity
         if isinstance(rows, Mapping):
             self.shape, self.stored = _from_entries(rows, shape)
         else:
             self.shape, self.stored = _from_lists(rows, shape)
 
     @classmethod
-    def _made(cls, shape: tuple[int, int], unit: int, sign: int, stored: list[Row], identity: Any) -> "OperatorMatrix":
+    def _made(
+        cls, shape: tuple[int, int], unit: int, sign: int, stored: list[Row], identity: Any
+    ) -> "OperatorMatrix":
         self = cls.__new__(cls)
-        self.shape, self.unit, self.sign, self.stored, self.identity_element = shape, unit, sign, stored, identity
+        self.shape, self.unit, self.sign, self.stored = shape, unit, sign, stored
+        self.identity_element = self._one = identity
         return self
 
     # looking
@@ -81,13 +83,11 @@ class OperatorMatrix:
     @property
     def unit_element(self) -> Any:
         """The element that stands for 1; None where no element tells of which kind it is."""
-        if self.identity_element is not None:
-            return self.identity_element
-        for row in self.stored:
-            for element in row.values():
-                kind = kind_of(element)
-                return 1 if kind is Kind.NUMBER else Identity() if kind is not Kind.OTHER else None
-        return None
+        if self._one is None:
+            kinds = {kind_of(element) for row in self.stored for element in row.values()}
+            if kinds and Kind.OTHER not in kinds:
+                self._one = 1 if kinds == {Kind.NUMBER} else Identity()
+        return self._one
 
     def __getitem__(self, position: tuple[int, int]) -> Any:
         """The element at block (i, j), None where it is zero. Negative positions count from the end."""
@@ -95,9 +95,13 @@ class OperatorMatrix:
             i, j = position
             i, j = range(self.shape[0])[i], range(self.shape[1])[j]
         except (TypeError, ValueError):
-            raise ArgumentError(f"OperatorMatrix: a position must be two integers (i, j), got {position!r}") from None
+            raise ArgumentError(
+                f"OperatorMatrix: a position must be two integers (i, j), got {position!r}"
+            ) from None
         except IndexError:
-            raise ShapeError(f"OperatorMatrix: position {position} lies outside of {self.shape} blocks") from None
+            raise ShapeError(
+                f"OperatorMatrix: position {position} lies outside of {self.shape} blocks"
+            ) from None
         return self._element(i, j, self.stored[i].get(j))
 
     def _element(self, i: int, j: int, stored: Any) -> Any:
@@ -105,9 +109,9 @@ class OperatorMatrix:
             stored = -stored
         if i != j or self.unit == 0:
             return stored
-        if stored is not None:
-            return add_identity(stored, self.unit_element) if self.unit > 0 else -add_identity(-stored, self.unit_element)
         one = self.unit_element
+        if stored is not None:
+            return add_identity(stored, one) if self.unit > 0 else -add_identity(-stored, one)
         one = Identity() if one is None else one
         return one if self.unit > 0 else -one
 
@@ -156,7 +160,9 @@ class OperatorMatrix:
 
     def _combined(self, other: "OperatorMatrix", factor: int) -> "OperatorMatrix":
         if self.shape != other.shape:
-            raise ShapeError(f"OperatorMatrix: matrices of {self.shape} and {other.shape} blocks cannot be added")
+            raise ShapeError(
+                f"OperatorMatrix: matrices of {self.shape} and {other.shape} blocks cannot be added"
+            )
         sign, their_sign = self.sign, factor * other.sign
         one = self.identity_element if self.identity_element is not None else other.identity_element
         if not any(other.stored):
@@ -179,7 +185,7 @@ class OperatorMatrix:
         return self._made(self.shape, unit, self.sign, stored, self.identity_element)
 
     def __matmul__(self, other: Any) -> Any:
-        """The product with a matrix, or with a vector: a sequence of block values, None = zero; a list comes back."""
+        """The product with a matrix; or with a vector of block values (None = zero), as a list."""
         if isinstance(other, OperatorMatrix):
             return self._times_matrix(other)
         values = vector("OperatorMatrix @ vector", other, self.shape[1])
@@ -189,9 +195,11 @@ class OperatorMatrix:
         total = None
         for j, element in row.items():
             total = plus(total, multiply(element, values[j]))
-        if self.sign < 0:
-            return minus(values[i], total) if self.unit > 0 else negative(plus(values[i] if self.unit else None, total))
-        return plus(values[i], total) if self.unit > 0 else minus(total, values[i] if self.unit else None)
+        if self.unit == 0:
+            return total if self.sign > 0 else negative(total)
+        if self.unit > 0:
+            return plus(values[i], total) if self.sign > 0 else minus(values[i], total)
+        return minus(total, values[i]) if self.sign > 0 else negative(plus(values[i], total))
 
     def _times_matrix(self, other: "OperatorMatrix") -> "OperatorMatrix":
         if self.shape[1] != other.shape[0]:
@@ -217,26 +225,12 @@ class OperatorMatrix:
     # printing
 
     def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = ("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in cells)
-        return "\n".join((f"OperatorMatrix of {self.shape[0]} × {self.shape[1]} blocks, {self.nnz} non-zero", *lines))
+        return text_table(self)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self._cells()
-        )
-        caption = f"{self.shape[0]} × {self.shape[1]} blocks, {self.nnz} non-zero"
-        return f"<table><caption>{caption}</caption>{body}</table>"
-
-    def _cells(self) -> list[list[str]]:
-        m, n = (min(length, PRINTED) for length in self.shape)
-        cells = [[symbol_of(self[i, j]) for j in range(n)] + ["…"] * (n < self.shape[1]) for i in range(m)]
-        return cells + [["⋮"] * (n + (n < self.shape[1]))] * (m < self.shape[0])
+        return html_table(self)
 
 
 def vector(who: str, values: Any, length: int) -> list[Any]:
@@ -262,9 +256,13 @@ def _joined(a: Row, b: Row, join: Callable[[Any, Any], Any]) -> Row:
     return {j: out[j] for j in sorted(out) if not is_structural_zero(out[j])}
 
 
-def _from_entries(entries: Mapping[tuple[int, int], Any], shape: tuple[int, int] | None) -> tuple[tuple[int, int], list[Row]]:
+def _from_entries(
+    entries: Mapping[tuple[int, int], Any], shape: tuple[int, int] | None
+) -> tuple[tuple[int, int], list[Row]]:
     if shape is None:
-        raise ArgumentError("OperatorMatrix: shape must be given with a mapping of positions, e.g. shape=(3, 3)")
+        raise ArgumentError(
+            "OperatorMatrix: shape must be given with a mapping of positions, e.g. shape=(3, 3)"
+        )
     m, n = shape
     stored: list[Row] = [{} for _ in range(m)]
     for i, j in sorted(entries):
@@ -277,12 +275,16 @@ def _from_entries(entries: Mapping[tuple[int, int], Any], shape: tuple[int, int]
     return (m, n), stored
 
 
-def _from_lists(rows: Sequence[Sequence[Any]], shape: tuple[int, int] | None) -> tuple[tuple[int, int], list[Row]]:
+def _from_lists(
+    rows: Sequence[Sequence[Any]], shape: tuple[int, int] | None
+) -> tuple[tuple[int, int], list[Row]]:
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise ShapeError(f"OperatorMatrix: rows must have one length, got {sorted(lengths)}")
     found = (len(rows), lengths.pop() if lengths else 0)
     if shape is not None and tuple(shape) != found:
         raise ShapeError(f"OperatorMatrix: shape says {tuple(shape)} blocks, rows are {found}")
-    entries = {(i, j): element for i, row in enumerate(rows) for j, element in enumerate(row) if element is not None}
+    entries = {
+        (i, j): element for i, row in enumerate(rows) for j, element in enumerate(row) if element is not None
+    }
     return _from_entries(entries, found)

@@ -1,9 +1,10 @@
-"""Multiplication by a fixed array: elementwise, from the left, from the right.
+"""Multiplication by a fixed array: elementwise, from the left, from the right; products of the two.
 
-    operator          map        vec matrix    adjoint
-    Hadamard(m)       X → m ∘ X  Diag(vec m)   Hadamard(m̄)
-    LeftMultiplication(b)   X → b X    I ⊗ b         LeftMultiplication(bᴴ)
-    RightMultiplication(a)  X → X a    aᵀ ⊗ I        RightMultiplication(aᴴ)
+    operator                map          vec matrix     adjoint
+    Hadamard(m)             X → m ∘ X    Diag(vec m)    Y → m̄ ∘ Y
+    LeftMultiplication(b)   X → b X      I ⊗ b          Y → bᴴ Y
+    RightMultiplication(a)  X → X a      aᵀ ⊗ I         Y → Y aᴴ
+    kronecker(a, b)         X → b X aᵀ   a ⊗ b          Y → bᴴ Y ā
 
 Adjoints keep the array itself and remember to transpose and conjugate it when applied, so that
 `op.T.T == op` and nothing is copied or recorded before it is needed. Leading axes are a batch.
@@ -11,9 +12,11 @@ Adjoints keep the array itself and remember to transpose and conjugate it when a
 
 from typing import Any, Self
 
+import numpy as np
+
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.namespace import namespace_of
-from dagsolve.operators.operator import Operator, conjugated
+from dagsolve.operators.operator import Operator, compose, conjugated
 
 
 def adjoint_array(a: Any) -> Any:
@@ -103,6 +106,21 @@ class RightMultiplication(_ArrayOperator):
         return adjoint_array(self.array) if self.adjoint else self.array
 
 
+def kronecker(a: Any, b: Any, names: tuple[str, str] | None = None) -> Operator:
+    """X → b X aᵀ, whose vec matrix is a ⊗ b, without forming it.
+
+    Raises ShapeError for arrays of less than two axes.
+    """
+    name_a, name_b = names or (None, None)
+    if getattr(a, "ndim", 0) < 2:
+        raise ShapeError(
+            f"kronecker: a must have at least two axes, got {getattr(a, 'shape', type(a).__name__)}"
+        )
+    transposed = a.T if a.ndim == 2 else a.mT
+    right = RightMultiplication(transposed, name_a and f"{name_a}ᵀ")
+    return compose(LeftMultiplication(b, name_b), right)
+
+
 def dense_solve(a: Any, y: Any) -> Any:
     """The x with a @ x = y for a square array a.
 
@@ -113,9 +131,5 @@ def dense_solve(a: Any, y: Any) -> Any:
     xp = namespace_of(a, y)
     try:
         return xp.linalg.solve(a, y)
-    except ArithmeticError:
-        raise
-    except ValueError as fault:  # NumPy's LinAlgError is one
-        if type(fault).__name__ != "LinAlgError":
-            raise
+    except np.linalg.LinAlgError:
         raise FactorisationError(f"solve: the array {a.shape} {a.dtype} is singular") from None

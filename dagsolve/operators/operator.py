@@ -108,10 +108,10 @@ class Operator(ABC):
         return Negation(self)
 
     def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
+        if not isinstance(other, Operator) or type(self) is not type(other):
             return False
-        theirs = other.parts  # type: ignore[attr-defined]
-        return len(self.parts) == len(theirs) and all(map(_same, self.parts, theirs))
+        mine, theirs = self.parts, other.parts
+        return len(mine) == len(theirs) and all(map(_same, mine, theirs))
 
     def __hash__(self) -> int:
         return hash((type(self), *(p if isinstance(p, (Operator, Number)) else id(p) for p in self.parts)))
@@ -144,7 +144,7 @@ def conjugated(x: Any) -> Any:
     if hasattr(x, "__array_namespace__"):  # a strict array of the standard: no methods, dtypes without kind
         xp = x.__array_namespace__()
         return xp.conj(x) if xp.isdtype(x.dtype, "complex floating") else x
-    return x.conjugate() if isinstance(x, Number) else x
+    return x.conjugate() if isinstance(x, complex) else x
 
 
 class Identity(Operator):
@@ -207,7 +207,7 @@ class Scalar(Operator):
         return self.factor * x
 
     def solve(self, y: Any) -> Any:
-        if isinstance(self.factor, Number) and self.factor == 0:
+        if isinstance(self.factor, Number) and not self.factor:
             raise self._not_invertible()
         return None if y is None else y / self.factor
 
@@ -289,7 +289,8 @@ class Sum(Operator):
     def symbol(self) -> str:
         first, *rest = self.terms
         signed = (
-            f" {MINUS} {_factor_symbol(t.operand)}" if isinstance(t, Negation) else f" + {t.symbol}" for t in rest
+            f" {MINUS} {_factor_symbol(t.operand)}" if isinstance(t, Negation) else f" + {t.symbol}"
+            for t in rest
         )
         return first.symbol + "".join(signed)
 

@@ -1,0 +1,171 @@
+"""The laws of every operator kind: linear, adjoint under Re⟨x, y⟩, reversed by transposition."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dagsolve.operators import (
+    Hadamard,
+    Identity,
+    InnerProduct,
+    LeftMultiplication,
+    LocalJacobian,
+    Operator,
+    RightMultiplication,
+    Scalar,
+    kronecker,
+)
+
+Shape = tuple[int, ...]
+
+
+def draw(rng: np.random.Generator, shape: Shape, is_complex: bool) -> np.ndarray:
+    real = rng.normal(size=shape)
+    return real + 1j * rng.normal(size=shape) if is_complex else real
+
+
+def inner(x: Any, y: Any) -> float:
+    return float(np.real(np.vdot(x, y)))
+
+
+class Case(NamedTuple):
+    make: Callable[[Callable[[Shape], np.ndarray]], Operator]
+    domain: Shape
+    codomain: Shape
+    matrix: Callable[[Operator], np.ndarray] | None = None  # of vec, columns stacked
+
+
+def shifted(draw: Callable[[Shape], np.ndarray]) -> Operator:
+    """A local Jacobian of X → rows of X moved by one, weighted."""
+    w = draw((5, 1))
+    return LocalJacobian(lambda x: w * np.roll(x, 1, 0), lambda y: np.roll(np.conj(w) * y, -1, 0), "S")
+
+
+CASES = {
+    "identity": Case(lambda d: Identity(), (5, 3), (5, 3), lambda op: np.eye(15)),
+    "scalar": Case(lambda d: Scalar(d(())[()]), (5, 3), (5, 3), lambda op: op.factor * np.eye(15)),
+    "hadamard": Case(lambda d: Hadamard(d((5, 3))), (5, 3), (5, 3), lambda op: np.diag(op.array.ravel("F"))),
+    "hadamard broadcast": Case(lambda d: Hadamard(d((5, 1))), (5, 3), (5, 3)),
+    "left": Case(
+        lambda d: LeftMultiplication(d((7, 5))), (5, 3), (7, 3), lambda op: np.kron(np.eye(3), op.array)
+    ),
+    "right": Case(
+        lambda d: RightMultiplication(d((3, 7))), (5, 3), (5, 7), lambda op: np.kron(op.array.T, np.eye(5))
+    ),
+    "batched left": Case(lambda d: LeftMultiplication(d((2, 7, 5))), (2, 5, 3), (2, 7, 3)),
+    "kronecker": Case(
+        lambda d: kronecker(d((7, 3)), d((11, 5))),
+        (5, 3),
+        (11, 7),
+        lambda op: np.kron(op.factors[1].array.T, op.factors[0].array),
+    ),
+    "inner product": Case(
+        lambda d: InnerProduct(d((5, 3))), (5, 3), (), lambda op: op.array.conj().ravel("F")[None, :]
+    ),
+    "outer": Case(lambda d: InnerProduct(d((5, 3))).T, (), (5, 3)),
+    "local jacobian": Case(shifted, (5, 3), (5, 3)),
+    "negation": Case(lambda d: -LeftMultiplication(d((7, 5))), (5, 3), (7, 3)),
+    "sum": Case(
+        lambda d: 2.5 * LeftMultiplication(d((5, 5))) - Hadamard(d((5, 3))) + Identity(), (5, 3), (5, 3)
+    ),
+    "composition": Case(
+        lambda d: Hadamard(d((7, 1))) @ LeftMultiplication(d((7, 5))) @ shifted(d), (5, 3), (7, 3)
+    ),
+    "composition of sums": Case(
+        lambda d: (LeftMultiplication(d((7, 5))) + LeftMultiplication(d((7, 5)))) @ (shifted(d) - Identity()),
+        (5, 3),
+        (7, 3),
+    ),
+    "inverse": Case(
+        lambda d: LeftMultiplication(4 * np.eye(5) + d((5, 5))).solve(Identity()), (5, 3), (5, 3)
+    ),
+}
+
+every_case = pytest.mark.parametrize("name", CASES)
+real_and_complex = pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
+
+
+def made(name: str, seed: int, is_complex: bool) -> tuple[Operator, np.ndarray, np.ndarray, np.ndarray]:
+    """An operator, two vectors of its domain and one of its codomain."""
+    rng, case = np.random.default_rng(seed), CASES[name]
+    op = case.make(lambda shape: draw(rng, shape, is_complex))
+    return op, *(draw(rng, shape, is_complex) for shape in (case.domain, case.domain, case.codomain))
+
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@every_case
+@real_and_complex
+@given(seed=seeds, c=st.floats(-8, 8))
+def test_linear_over_the_reals(name: str, is_complex: bool, seed: int, c: float) -> None:
+    op, x, z, _ = made(name, seed, is_complex)
+    np.testing.assert_allclose(op @ (c * x + z), c * (op @ x) + op @ z, rtol=1e-9, atol=1e-9)
+
+
+@every_case
+@real_and_complex
+@given(seed=seeds)
+def test_transpose_dot_is_the_adjoint(name: str, is_complex: bool, seed: int) -> None:
+    op, x, _, y = made(name, seed, is_complex)
+    assert np.shape(op @ x) == np.shape(y)
+    assert np.shape(op.T @ y) == np.shape(x)
+    assert inner(op @ x, y) == pytest.approx(inner(x, op.T @ y), rel=1e-9, abs=1e-9)
+
+
+@every_case
+@real_and_complex
+def test_transposing_twice_gives_the_same_operator(name: str, is_complex: bool) -> None:
+    op, *_ = made(name, 3, is_complex)
+    assert op.T.T == op
+    assert hash(op.T.T) == hash(op)
+    assert op.T.T.symbol == op.symbol
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.matrix])
+@real_and_complex
+def test_agrees_with_the_matrix_of_vec(name: str, is_complex: bool) -> None:
+    op, x, _, y = made(name, 5, is_complex)
+    matrix = CASES[name].matrix
+    assert matrix is not None
+    np.testing.assert_allclose(np.ravel(op @ x, "F"), matrix(op) @ x.ravel("F"), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        np.ravel(op.T @ y, "F"), matrix(op).conj().T @ np.ravel(y, "F"), rtol=1e-12, atol=1e-12
+    )
+
+
+@real_and_complex
+def test_transposition_reverses_compositions(is_complex: bool, rng: np.random.Generator) -> None:
+    p = LeftMultiplication(draw(rng, (7, 5), is_complex))
+    q = Hadamard(draw(rng, (5, 3), is_complex))
+    r = RightMultiplication(draw(rng, (3, 2), is_complex))
+    assert (p @ q @ r).T == r.T @ q.T @ p.T
+    assert (p @ (q @ r)) == ((p @ q) @ r)
+    assert (p + p @ q).T == p.T + q.T @ p.T
+    assert (-(p @ q)).T == (-q.T) @ p.T
+    assert (p @ q).T != p.T @ q.T
+
+
+@pytest.mark.parametrize(
+    "name", ["identity", "scalar", "hadamard", "negation square", "composition square", "right"]
+)
+@real_and_complex
+def test_solve_undoes_application(name: str, is_complex: bool, rng: np.random.Generator) -> None:
+    a, h = 4 * np.eye(5) + draw(rng, (5, 5), is_complex), 3 + draw(rng, (5, 3), is_complex) / 2
+    op: Operator = {
+        "identity": Identity(),
+        "scalar": Scalar(draw(rng, (), is_complex)[()]),
+        "hadamard": Hadamard(h),
+        "negation square": -LeftMultiplication(a),
+        "composition square": LeftMultiplication(a) @ Hadamard(h),
+        "right": RightMultiplication(a[:3, :3]),
+    }[name]
+    x = draw(rng, (5, 3), is_complex)
+    for each in (op, op.T):
+        np.testing.assert_allclose(each.solve(each @ x), x, rtol=1e-10)
+        np.testing.assert_allclose(each.solve(Hadamard(h)) @ x, each.solve(h * x), rtol=1e-10)
+        np.testing.assert_allclose(each @ (each.solve(Identity()) @ x), x, rtol=1e-10)
