@@ -30,6 +30,7 @@ from dagsolve.blocks.instructions import (
 from dagsolve.errors import ArgumentError, BlockError, DagsolveError
 from dagsolve.graph import Graph, Params
 from dagsolve.graph.order import reachable_backward
+from dagsolve.kernels import blas
 from dagsolve.namespace import Array, Arrays, Namespace, namespace_of
 from dagsolve.primitive import Primitive
 from dagsolve.primitives.derived import find
@@ -60,7 +61,7 @@ def run_block(program: BlockProgram, inputs: Sequence[Array]) -> tuple[Array, ..
         _warn_at(program, at, kind)
 
     try:
-        with np.errstate(call=warn, **_calls_for_warnings()):
+        with np.errstate(**_calls_for_warnings(warn)):
             for at, (step, clear) in enumerate(steps):  # noqa: B007, warn reads it
                 step(slots)
                 for k in clear:
@@ -164,7 +165,7 @@ def _ufunc_step(
                 return
         slots[result] = function(slots[a], slots[b])
 
-    return binary_in_place if reuse and a != b else binary
+    return binary_in_place if reuse else binary
 
 
 def _call_step(
@@ -201,7 +202,12 @@ def _accumulate_step(
     def separately(slots: Slots) -> None:
         slots[result] = combine(slots[c], xp.matmul(slots[a], slots[b]))
 
-    return separately
+    def into_c(slots: Slots) -> None:
+        target = slots[c] if reuse and _unshared(slots, c) else np.array(slots[c], order="C")
+        blas.gemm(slots[a], slots[b], target, alpha=alpha, beta=1.0)
+        slots[result] = target
+
+    return into_c if xp is np else separately
 
 
 def _owning(step: Step, result: int, xp: Namespace, slots: Slots) -> None:
@@ -250,6 +256,7 @@ def _outputs(code: Code, inputs: Arrays, slots: Slots, xp: Namespace) -> tuple[A
     made = []
     for k in code.outputs:
         value = _owned(slots[k], xp)
+        slots[k] = value  # a view's buffer goes as soon as its copy stands
         if id(value) in taken:
             value = _copy(value, xp)
         taken.add(id(value))
@@ -268,12 +275,20 @@ def _loaded(program: BlockProgram, inputs: Arrays, xp: Namespace) -> Slots:
     for k, (value, promised) in enumerate(zip(inputs, program.specs, strict=True)):
         if isinstance(value, (bool, int, float, complex)) and not promised.shape:
             slots[k] = xp.asarray(value, dtype=promised.dtype)
-        elif getattr(value, "shape", None) != promised.shape or value.dtype != promised.dtype:
+        elif not _agrees(value, promised):
             came = f"{getattr(value, 'shape', type(value).__name__)} {getattr(value, 'dtype', '')}"
             raise BlockError(f"run_block: input {k} must be {_named(promised)}, got {came}")
         elif xp is not np and isinstance(value, (np.ndarray, np.generic)):
             slots[k] = xp.asarray(value)  # a host constant meets device values
     return slots
+
+
+def _agrees(value: Array, promised: Spec) -> bool:
+    if getattr(value, "shape", None) != promised.shape:
+        return False
+    if isinstance(value.dtype, np.dtype):  # NumPy's and CuPy's
+        return bool(value.dtype == promised.dtype)
+    return str(value.dtype).endswith(promised.dtype.name)
 
 
 # Words ----------------------------------------------------------------------------------------------------
@@ -305,8 +320,12 @@ def _located(program: BlockProgram, at: int, slots: Slots, fault: Exception) -> 
 _warning_registry: dict[Any, Any] = {}  # Python's own memory of what was shown
 
 
-def _calls_for_warnings() -> dict[str, Any]:
-    return {kind: "call" for kind, mode in np.geterr().items() if mode == "warn"}
+def _calls_for_warnings(warn: Callable[[str, int], None]) -> dict[str, Any]:
+    """The error state in which `warn` is called where NumPy would warn."""
+    modes = np.geterr()
+    if not {"call", "log"}.isdisjoint(modes.values()):
+        return {}  # NumPy has one callee for all kinds, and the user's is in use
+    return {"call": warn, **{kind: "call" for kind, mode in modes.items() if mode == "warn"}}
 
 
 def _warn_at(program: BlockProgram, at: int, kind: str) -> None:

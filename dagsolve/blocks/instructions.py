@@ -16,6 +16,8 @@ from itertools import count
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from dagsolve.blocks.structure import BlockDag
 from dagsolve.errors import GraphError
 from dagsolve.graph import LEAVES, Graph, Node, Params, Scope
@@ -24,7 +26,7 @@ from dagsolve.spec import Spec
 
 ACCUMULATE = "accumulate"  # (c, a, b) -> c + alpha a b; made by `_accumulations`, no primitive
 _ADD, _SUBTRACT, _NEGATIVE, _MATMUL = "add", "subtract", "negative", "matmul"
-_SMALLEST_PRODUCT = 16**3  # multiply-adds below which one BLAS call through ctypes saves nothing
+_SMALLEST_PRODUCT = 2**18  # bytes; below, the call through ctypes (20 µs) costs more than the pass it saves
 
 
 class Instruction(NamedTuple):
@@ -138,7 +140,8 @@ def _needed(graph: Graph, nodes: Iterable[int], reads: Sequence[int], writes: Se
 def _reusable(graph: Graph, step: Node) -> tuple[int, ...]:
     """Operands whose memory could hold the result: same shape and dtype, and the operation allows it."""
     if step.primitive == ACCUMULATE:
-        return step.operands[:1]
+        c, *factors = step.operands
+        return () if c in factors else (c,)
     primitive = find(step.primitive)
     if step.params or primitive.ufunc is None or any(primitive.parsed.operand_dims):
         return ()  # matmul has `out=` too, but its result may not overlap its operands
@@ -172,11 +175,11 @@ def _accumulations(graph: Graph, steps: list[Node], writes: Sequence[int]) -> li
         """Whether the product of step k can go into c later: shapes, dtype, and bytes held meanwhile."""
         a, b = steps[k].operands
         left, right, target = graph.spec(a), graph.spec(b), graph.spec(steps[at].results[0])
-        if target.ndim != 2 or target.dtype.char not in "fd" or graph.spec(c) is not target:
+        if target.ndim != 2 or target.dtype not in (np.float32, np.float64) or graph.spec(c) is not target:
             return False
         if left.ndim != 2 or right.ndim != 2 or not left.dtype == right.dtype == target.dtype:
             return False
-        if target.size * left.shape[1] < _SMALLEST_PRODUCT:
+        if target.nbytes < _SMALLEST_PRODUCT or not left.size:
             return False
         if root.get(a, a) == root.get(b, b):
             return False  # NumPy runs a aᵀ as syrk: half the flops, exactly symmetric
