@@ -53,12 +53,13 @@ def normalised(entries: tuple[Any, ...], shape: Shape) -> tuple[Any, ...]:
     return tuple(made)
 
 
-def _slice(entry: slice, n: int) -> tuple[int, int, int]:
+def _slice(entry: slice, n: int) -> tuple[int, int | None, int]:
     start, stop, step = entry.indices(n)
     count = len(range(start, stop, step))
     if count == 0:
         return 0, 0, 1
-    return start, start + count * step, step
+    end = start + count * step
+    return start, end if end >= 0 else None, step
 
 
 def _integer(entry: Any, n: int, entries: tuple[Any, ...]) -> int:

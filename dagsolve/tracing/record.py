@@ -98,6 +98,18 @@ class Recorder:
             self._locked.append(array)
         return tracer
 
+    def placeholder(self, of: Spec) -> Tracer:
+        """The leaf of a constant whose value is bound later."""
+        return self._constant_leaf(None, of)
+
+    def external(self, reference: Any, of: Spec) -> Tracer:
+        """The leaf of a constant that is known by reference only; `reference.key` tells it apart."""
+        key = (type(reference), reference.key)
+        found = self._by_scalar.get(key)
+        if found is None:
+            found = self._by_scalar[key] = self._constant_leaf(reference, of)
+        return found
+
     def record(self, primitive: Primitive, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
         """Append a call; its result tracer, or a tuple of them where the primitive has several results."""
         ids: list[int] = []

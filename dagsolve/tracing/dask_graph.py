@@ -1,0 +1,207 @@
+"""The Dask door: tasks of a Dask graph interpreted on tracers.
+
+Chunks that the gradient is asked for become tracers, the function of every task that depends on one runs on
+them, and tile-level nodes come out. Tasks that depend on none stay ordinary Dask tasks: where a traced task
+reads one, it becomes a constant whose spec is known from its data or its layer, and loading never runs while
+tracing. The graph is taken unoptimised, since fusion duplicates work and can swallow a chunk.
+"""
+
+import functools
+import operator
+import threading
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from dask._task_spec import Alias, DataNode, GraphNode, Task, convert_legacy_graph
+from dask.array import chunk
+from dask.array.dispatch import concatenate_lookup, divide_lookup, einsum_lookup, numel_lookup, tensordot_lookup
+from dask.highlevelgraph import HighLevelGraph
+
+from dagsolve.errors import DagsolveError, UnknownSpecError, UnsupportedError
+from dagsolve.linalg import dense
+from dagsolve.spec import Spec, spec, spec_of
+from dagsolve.tracing.record import Recorder
+from dagsolve.tracing.tracer import Tracer
+
+Key = Hashable
+_PATCHED = {name: getattr(dense, name) for name in ("cholesky", "solve_triangular")}
+_PATCH_LOCK = threading.RLock()
+_REFUSED = {"_getitem_with_mask", "rechunk_transfer", "rechunk_unpack"}
+
+concatenate_lookup.register(Tracer, np.concatenate)
+tensordot_lookup.register(Tracer, np.tensordot)
+einsum_lookup.register(Tracer, np.einsum)
+divide_lookup.register(Tracer, np.divide)
+
+
+@numel_lookup.register(Tracer)  # type: ignore[untyped-decorator]
+def _numel(x: Tracer, **options: Any) -> Any:
+    axis, keepdims = options.get("axis"), options.get("keepdims", False)
+    count = np.sum(np.broadcast_to(np.ones(()), x.shape), axis=axis, keepdims=keepdims)
+    return np.asarray(count, dtype=options.get("dtype", np.float64))
+
+
+class ExternalKey:
+    """A constant that is the result of an ordinary Dask task."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+
+
+class DaskGraph:
+    """An unoptimised Dask graph: its nodes by key, and the specs that its layers declare."""
+
+    def __init__(self, graph: Any) -> None:
+        self.nodes: dict[Key, GraphNode] = convert_legacy_graph(dict(graph))
+        layers = graph.layers if isinstance(graph, HighLevelGraph) else {}
+        self._annotations = {name: layer.collection_annotations or {} for name, layer in layers.items()}
+        self._specs: dict[Key, Spec | None] = {}
+
+    def order(self, keys: Sequence[Key]) -> list[Key]:
+        """The keys' ancestors and the keys themselves, each after what it depends on."""
+        done: dict[Key, None] = {}
+        stack: list[tuple[Key, bool]] = [(key, False) for key in reversed(keys)]
+        while stack:
+            key, expanded = stack.pop()
+            if key in done:
+                continue
+            if expanded:
+                done[key] = None
+                continue
+            if key not in self.nodes:
+                raise UnknownSpecError(f"key {key!r} is not in the Dask graph: was it built from another collection?")
+            stack.append((key, True))
+            stack.extend((d, False) for d in self.nodes[key].dependencies if d not in done)
+        return list(done)
+
+    def declared_spec(self, key: Key) -> Spec | None:
+        """The spec of a task's result: from its data, or from what its layer declares; None where neither says."""
+        if key not in self._specs:
+            self._specs[key] = self._declared(key)
+        return self._specs[key]
+
+    def _declared(self, key: Key) -> Spec | None:
+        node = self.nodes[key]
+        if isinstance(node, DataNode):
+            value = node.value
+            return spec_of(value) if hasattr(value, "dtype") or isinstance(value, (int, float, complex)) else None
+        if isinstance(node, Alias):
+            return self.declared_spec(node.target)
+        if not (isinstance(key, tuple) and key and isinstance(key[0], str)):
+            return None
+        annotations = self._annotations.get(key[0], {})
+        chunks, dtype = annotations.get("chunks"), annotations.get("dtype")
+        index = key[1:]
+        if chunks is None or dtype is None or len(chunks) != len(index):
+            return None
+        lengths = [lengths[k] for lengths, k in zip(chunks, index, strict=True)]
+        if any(n != n for n in lengths):
+            raise UnknownSpecError(
+                f"key {key!r}: its chunk sizes are unknown (NaN). Call compute_chunk_sizes() on the Dask array first."
+            )
+        return spec(lengths, dtype)
+
+
+def interpret(
+    recorder: Recorder,
+    graph: DaskGraph,
+    outputs: Sequence[Key],
+    leaves: Mapping[Key, Tracer],
+    scope_of: Callable[[Key], int | None] = lambda key: None,
+) -> dict[Key, Any]:
+    """Values of the output keys: tracers where they depend on a leaf.
+
+    Raises UnsupportedError naming the task and its function, UnknownSpecError for an operand of unknown shape.
+    """
+    values: dict[Key, Any] = dict(leaves)
+    with _scipy_names():
+        for key in graph.order(outputs):
+            node = graph.nodes[key]
+            if key in values or not any(d in values for d in node.dependencies):
+                continue
+            read = {d: values[d] if d in values else _outside(recorder, graph, d) for d in node.dependencies}
+            recorder.scope = scope_of(key)
+            values[key] = _run(key, node, read)
+    recorder.scope = None
+    return {key: values[key] if key in values else None for key in outputs}
+
+
+def _run(key: Key, node: GraphNode, read: Mapping[Key, Any]) -> Any:
+    name = function_name(node)
+    if name in _REFUSED:
+        raise UnsupportedError(f"Dask task {key!r} calls {name}, which cannot be traced.")
+    try:
+        return _mapped(node)(read)
+    except DagsolveError as fault:
+        fault.add_note(f"while tracing Dask task {key!r}, function {name}")
+        raise
+    except Exception as fault:
+        raise UnsupportedError(
+            f"Dask task {key!r}: its function {name} cannot run on traced chunks ({type(fault).__name__}: {fault}). "
+            "Write the step with dask.array functions that dagsolve records, or take it out of the differentiated part."
+        ) from fault
+
+
+def function_name(node: GraphNode) -> str:
+    """Name of the function that a task calls."""
+    func = getattr(node, "func", None)
+    while isinstance(func, functools.partial):
+        func = func.func
+    return getattr(func, "__name__", type(node).__name__ if func is None else repr(func))
+
+
+def _mapped(node: GraphNode) -> GraphNode:
+    if isinstance(node, Task):
+        func = _mapped_function(node.func)
+        if func is not node.func:
+            return Task(node.key, func, *node.args, **node.kwargs)
+    return node
+
+
+def _mapped_function(func: Any) -> Any:
+    if isinstance(func, functools.partial):
+        inner = _mapped_function(func.func)
+        return func if inner is func.func else functools.partial(inner, *func.args, **func.keywords)
+    try:
+        return _FUNCTIONS.get(func, func)
+    except TypeError:  # an unhashable callable
+        return func
+
+
+_ORIGINAL = {name: getattr(scipy.linalg, name) for name in _PATCHED}
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    **{original: _PATCHED[name] for name, original in _ORIGINAL.items()},
+    chunk.getitem: operator.getitem,
+}
+
+
+def _outside(recorder: Recorder, graph: DaskGraph, key: Key) -> Any:
+    """A value that depends on no leaf: literal data as it is, anything else as a constant read by key."""
+    node = graph.nodes[key]
+    if isinstance(node, DataNode) and graph.declared_spec(key) is None:
+        return node.value
+    found = graph.declared_spec(key)
+    if found is None:
+        raise UnknownSpecError(
+            f"Dask task {key!r} ({function_name(node)}): the shape and dtype of its result are not known. "
+            "Build it with da.from_array, da.from_delayed(shape=…, dtype=…) or da.map_blocks(meta=…)."
+        )
+    return recorder.external(ExternalKey(key), found)
+
+
+@contextmanager
+def _scipy_names() -> Iterator[None]:
+    """`scipy.linalg` names that `dask.array.linalg` looks up at run time, replaced while interpreting."""
+    with _PATCH_LOCK:
+        for name, ours in _PATCHED.items():
+            setattr(scipy.linalg, name, ours)
+        try:
+            yield
+        finally:
+            for name, original in _ORIGINAL.items():
+                setattr(scipy.linalg, name, original)
