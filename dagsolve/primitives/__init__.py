@@ -7,16 +7,34 @@ import cholesky`.
 from dagsolve.primitive import Primitive
 from dagsolve.primitives import (
     arithmetic,
+    cholesky,
     contraction,
     elementary,
+    generators,
     indexing,
+    rank_update,
     reductions,
     selection,
     shaping,
+    solve_triangular,
+    triangles,
 )
 
 PRIMITIVES: dict[str, Primitive] = {
     primitive.name: primitive
-    for family in (arithmetic, elementary, selection, reductions, shaping, indexing, contraction)
+    for family in (
+        arithmetic,
+        elementary,
+        generators,
+        selection,
+        reductions,
+        shaping,
+        indexing,
+        contraction,
+        triangles,
+        solve_triangular,
+        rank_update,
+        cholesky,
+    )
     for primitive in family.PRIMITIVES
 }

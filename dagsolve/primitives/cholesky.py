@@ -1,0 +1,108 @@
+"""Cholesky factorisation A = L Lᴴ of a Hermitian positive definite A, given by its lower triangle.
+
+L is lower triangular with a positive diagonal. What stands above the diagonal of A is never read, so the
+cotangent is that of the stored triangle: lower triangular, 2 tril(Ā) - diag(Ā) = Φ(2 Ā) with Ā the Hermitian
+gradient. With Φ(M) the lower triangle of M, its diagonal halved, and copyltu(M) = Φ(M) + Φ(M)ᴴ,
+
+    pushforward    L̇ = L Φ(L⁻¹ copyltu(Ȧ) L⁻ᴴ)
+    pullback       Ā_stored = Φ(L⁻ᴴ copyltu(Lᴴ L̄) L⁻¹)
+
+References: S. F. Walter, thesis, Humboldt-Universität zu Berlin (2012); I. Murray, arXiv:1602.07527 (2016).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dagsolve.errors import FactorisationError
+from dagsolve.kernels import blas
+from dagsolve.kernels.cholesky import cholesky_reverse
+from dagsolve.kernels.dense import adjoint, copyltu, phi
+from dagsolve.namespace import Array, Arrays, Namespace
+from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
+from dagsolve.primitives.solve_triangular import solve_triangular
+from dagsolve.sampling import random_spd
+from dagsolve.spec import broadcast_shapes
+
+SMALL = 64  # order below which a call per matrix costs more than its flops
+
+
+def forward(xp: Namespace, a: Array) -> Array:
+    try:
+        l = xp.linalg.cholesky(copyltu(xp, a))
+    except np.linalg.LinAlgError:
+        l = None
+    if l is None or not xp.all(xp.isfinite(xp.linalg.diagonal(l))):  # some libraries let NaN through
+        raise FactorisationError(f"cholesky: a {tuple(a.shape)} {a.dtype} is not positive definite")
+    return l
+
+
+def forward_kernel(xp: Namespace, a: Array) -> Array:
+    """By LAPACK in place on a copy of the triangle, a matrix of the stack at a time."""
+    if not (xp is np and blas.supports(a)):
+        return forward(xp, a)
+    if a.ndim > 2 and a.shape[-1] <= SMALL:
+        try:
+            return forward(xp, a)  # one call for the whole stack
+        except FactorisationError:
+            pass  # the loop below finds out which matrix it was
+    l = np.tril(a)
+    for index in np.ndindex(*a.shape[:-2]):
+        blas.potrf(l[index], name=f"cholesky: a[{', '.join(map(str, index))}]" if index else "cholesky: a")
+    return l
+
+
+def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Array:
+    (a_dot,) = tangents
+    half = solve_triangular(saved.l, copyltu(xp, a_dot))
+    return xp.matmul(saved.l, phi(xp, solve_triangular(saved.l, half, transposed=True, right=True)))
+
+
+def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) -> Arrays:
+    (l_bar,) = cotangents
+    middle = copyltu(xp, xp.matmul(adjoint(xp, saved.l), xp.tril(l_bar)))
+    half = solve_triangular(saved.l, middle, transposed=True)
+    return (phi(xp, solve_triangular(saved.l, half, right=True)),)
+
+
+def pullback_kernel(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) -> Arrays:
+    """The blocked sweep, a matrix of the stack at a time."""
+    (l_bar,) = cotangents
+    if not (xp is np and blas.supports(saved.l, l_bar)):
+        return pullback(xp, saved, cotangents, wanted)
+    shape = broadcast_shapes(saved.l.shape, l_bar.shape)
+    l, l_bar = np.broadcast_to(saved.l, shape), np.broadcast_to(l_bar, shape)
+    a_bar = np.empty(shape, l.dtype)
+    for index in np.ndindex(*shape[:-2]):
+        a_bar[index] = cholesky_reverse(l[index], l_bar[index])
+    return (a_bar,)
+
+
+def cost(operands: Specs, results: Specs) -> Cost:
+    flops = float(results[0].size) * results[0].shape[-1] / 3
+    return Cost(flops, 2 * flops, results[0].size)
+
+
+def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    yield (random_spd(rng, n=1),)
+    yield (random_spd(rng, n=5),)
+    yield (random_spd(rng, n=67),)  # two panels of the blocked sweep
+    yield (random_spd(rng, 2, 3, n=3),)
+    yield (random_spd(rng, n=3, dtype=complex),)
+
+
+cholesky = Primitive(
+    "cholesky",
+    "a(n,n) -> l(n,n)",
+    forward,
+    pushforward,
+    pullback,
+    saves={"a": ("l",)},
+    forward_kernel=forward_kernel,
+    pullback_kernel=pullback_kernel,
+    cost=cost,
+    examples=examples,
+)
+
+PRIMITIVES = (cholesky,)

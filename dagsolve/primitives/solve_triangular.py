@@ -1,0 +1,172 @@
+"""Solution of a triangular system with many right-hand sides.
+
+    X = op(T)⁻¹ B, or X = B op(T)⁻¹ if `right`;    op(T) = T, or Tᴴ if `transposed`
+
+Only the triangle that `lower` names is read, without its diagonal if `unit_diagonal`. With tri that triangle,
+
+    pushforward    Ẋ = op(T)⁻¹ (Ḃ - op(tri Ṫ) X)
+    pullback       B̄ = op(T)⁻ᴴ X̄,   T̄ = tri(-B̄ Xᴴ), or tri(-X B̄ᴴ) if `transposed`
+
+and with X op(tri Ṫ), X̄ op(T)⁻ᴴ, tri(-Xᴴ B̄) or tri(-B̄ᴴ X) if `right`.
+Reference: M. Seeger et al., arXiv:1710.08717 (2017).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dagsolve.errors import FactorisationError
+from dagsolve.kernels import blas
+from dagsolve.kernels.dense import adjoint, total
+from dagsolve.namespace import Array, Arrays, Namespace
+from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
+from dagsolve.sampling import random_array, random_triangular
+from dagsolve.spec import Spec, broadcast_shapes, spec
+
+
+def _triangle(xp: Namespace, t: Array, lower: bool, unit_diagonal: bool) -> Array:
+    if lower:
+        return xp.tril(t, k=-1 if unit_diagonal else 0)
+    return xp.triu(t, k=1 if unit_diagonal else 0)
+
+
+def _refuse_singular(xp: Namespace, t: Array) -> None:
+    diagonal = xp.linalg.diagonal(t)
+    bad = (diagonal == 0) | ~xp.isfinite(diagonal)
+    if xp.any(bad):
+        *batch, k = (int(found[0]) for found in xp.nonzero(bad))
+        where = f"t[{', '.join(map(str, batch))}]" if batch else "t"
+        raise FactorisationError(
+            f"solve_triangular: {where} {tuple(t.shape[-2:])} {t.dtype} must have a finite diagonal "
+            f"without zeros, got {diagonal[(*batch, k)]} at index {k}"
+        )
+
+
+def forward(
+    xp: Namespace,
+    t: Array,
+    b: Array,
+    *,
+    lower: bool = True,
+    transposed: bool = False,
+    right: bool = False,
+    unit_diagonal: bool = False,
+) -> Array:
+    """By a general solve with the masked triangle: for array libraries without a triangular one."""
+    triangle = _triangle(xp, t, lower, unit_diagonal)
+    if unit_diagonal:
+        triangle = triangle + xp.eye(t.shape[-1], dtype=t.dtype)
+    else:
+        _refuse_singular(xp, t)
+    if transposed:
+        triangle = adjoint(xp, triangle)
+    if right:
+        return xp.matrix_transpose(xp.linalg.solve(xp.matrix_transpose(triangle), xp.matrix_transpose(b)))
+    return xp.linalg.solve(triangle, b)
+
+
+def forward_kernel(
+    xp: Namespace, t: Array, b: Array, *, unit_diagonal: bool = False, **params: bool
+) -> Array:
+    """By BLAS in place on a copy of b, a matrix of the stack at a time."""
+    if not (xp is np and blas.supports(t, b)):
+        return forward(xp, t, b, unit_diagonal=unit_diagonal, **params)
+    if not unit_diagonal:
+        _refuse_singular(np, t)
+    lead = broadcast_shapes(t.shape[:-2], b.shape[:-2])
+    x = np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
+    t = np.broadcast_to(t, (*lead, *t.shape[-2:]))
+    for index in np.ndindex(*lead):
+        blas.trsm(t[index], x[index], unit_diagonal=unit_diagonal, **params)
+    return x
+
+
+def specs(t: Spec, b: Spec, *, right: bool = False, **params: bool) -> Specs:
+    shape = b.shape[:-2] + b.shape[:-3:-1] if right else b.shape
+    (found,) = solve_triangular.parsed.result_shapes((t.shape, shape))
+    found = found[:-2] + found[:-3:-1] if right else found
+    return (spec(found, np.result_type(t.dtype, b.dtype, np.float32)),)
+
+
+def pushforward(
+    xp: Namespace,
+    saved: Saved,
+    tangents: tuple[Array | None, ...],
+    *,
+    lower: bool = True,
+    transposed: bool = False,
+    right: bool = False,
+    unit_diagonal: bool = False,
+) -> Array:
+    t_dot, b_dot = tangents
+    if t_dot is not None:
+        t_dot = _triangle(xp, t_dot, lower, unit_diagonal)
+        t_dot = adjoint(xp, t_dot) if transposed else t_dot
+        t_dot = -(xp.matmul(saved.x, t_dot) if right else xp.matmul(t_dot, saved.x))
+    options = {"lower": lower, "transposed": transposed, "right": right, "unit_diagonal": unit_diagonal}
+    return solve_triangular(saved.t, total(b_dot, t_dot), **options)
+
+
+def pullback(
+    xp: Namespace,
+    saved: Saved,
+    cotangents: Arrays,
+    wanted: Wanted,
+    *,
+    lower: bool = True,
+    transposed: bool = False,
+    right: bool = False,
+    unit_diagonal: bool = False,
+) -> Arrays:
+    (x_bar,) = cotangents
+    options = {"lower": lower, "transposed": not transposed, "right": right, "unit_diagonal": unit_diagonal}
+    b_bar = solve_triangular(saved.t, x_bar, **options)
+    return tuple(
+        b_bar
+        if name == "b"
+        else _triangle(xp, -_outer(xp, b_bar, saved.x, transposed, right), lower, unit_diagonal)
+        for name in wanted
+    )
+
+
+def _outer(xp: Namespace, b_bar: Array, x: Array, transposed: bool, right: bool) -> Array:
+    """Cotangent of minus the full matrix T."""
+    if right:
+        return xp.matmul(adjoint(xp, b_bar), x) if transposed else xp.matmul(adjoint(xp, x), b_bar)
+    return xp.matmul(x, adjoint(xp, b_bar)) if transposed else xp.matmul(b_bar, adjoint(xp, x))
+
+
+def cost(operands: Specs, results: Specs, **params: bool) -> Cost:
+    n, flops = operands[0].shape[-1], float(results[0].size) * operands[0].shape[-1]
+    return Cost(flops, 3 * flops, n * n)  # a solve, and a full product of which a triangle is kept
+
+
+def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    yield random_triangular(rng, n=5), random_array(rng, 5, 3)
+    yield random_triangular(rng, n=5, lower=False), random_array(rng, 5, 1), {"lower": False}
+    yield random_triangular(rng, n=5), random_array(rng, 5, 7), {"transposed": True}
+    yield random_array(rng, 3, 3) / 3 + 2 * np.eye(3), random_array(rng, 3, 2), {"unit_diagonal": True}
+    yield random_triangular(rng, n=3), random_array(rng, 5, 3), {"right": True}
+    for lower in (True, False):
+        options = {"lower": lower, "transposed": True, "right": True, "unit_diagonal": not lower}
+        yield random_triangular(rng, 2, n=3, lower=lower), random_array(rng, 5, 1, 7, 3), options
+    yield random_triangular(rng, 2, n=1), random_array(rng, 1, 2)
+    for options in ({"transposed": True}, {"right": True}, {"transposed": True, "right": True}):
+        yield random_triangular(rng, n=3, dtype=complex), random_array(rng, 3, 3, dtype=complex), options
+
+
+solve_triangular = Primitive(
+    "solve_triangular",
+    "t(n,n), b(n,k) -> x(n,k)",
+    forward,
+    pushforward,
+    pullback,
+    saves={"t": ("t", "x"), "b": ("t",)},
+    specs=specs,
+    forward_kernel=forward_kernel,
+    cost=cost,
+    examples=examples,
+)
+
+PRIMITIVES = (solve_triangular,)
