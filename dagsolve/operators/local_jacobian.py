@@ -15,10 +15,12 @@ class LocalJacobian(Operator):
     returns None returns zero.
     """
 
-    __slots__ = ("pullback", "pushforward", "symbol_")
+    __slots__ = ("is_adjoint", "name", "pullback", "pushforward")
 
-    def __init__(self, apply: LinearMap, adjoint: LinearMap, symbol: str = "∂") -> None:
-        self.pushforward, self.pullback, self.symbol_ = apply, adjoint, symbol
+    def __init__(
+        self, apply: LinearMap, adjoint: LinearMap, symbol: str = "∂", *, is_adjoint: bool = False
+    ) -> None:
+        self.pushforward, self.pullback, self.name, self.is_adjoint = apply, adjoint, symbol, is_adjoint
 
     @property
     def parts(self) -> tuple[Any, ...]:
@@ -26,13 +28,11 @@ class LocalJacobian(Operator):
 
     @property
     def symbol(self) -> str:
-        return self.symbol_
+        return self.name + ("ᵀ" if self.is_adjoint else "")
 
     @property
     def T(self) -> "LocalJacobian":
-        mark = self.symbol_
-        flipped = mark[:-1] if mark.endswith("ᵀ") else mark + "ᵀ"
-        return LocalJacobian(self.pullback, self.pushforward, flipped)
+        return LocalJacobian(self.pullback, self.pushforward, self.name, is_adjoint=not self.is_adjoint)
 
     def apply(self, x: Any) -> Any:
         return self.pushforward(x)

@@ -1,6 +1,6 @@
 """Sparse matrices whose elements are operators, numbers, arrays or numbers of a semiring."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, overload
 
 from dagsolve.errors import ArgumentError, ShapeError
@@ -18,7 +18,7 @@ from dagsolve.operators.table import html_table, text_table
 from dagsolve.operators.zero import minus, negative, plus
 
 Row = dict[int, Any]
-Rows = Sequence[Sequence[Any]] | Mapping[tuple[int, int], Any]
+Rows = Iterable[Iterable[Any]] | Mapping[tuple[int, int], Any]
 
 
 class _IdentityMaker:
@@ -276,15 +276,20 @@ def _from_entries(
 
 
 def _from_lists(
-    rows: Sequence[Sequence[Any]], shape: tuple[int, int] | None
+    rows: Iterable[Iterable[Any]], shape: tuple[int, int] | None
 ) -> tuple[tuple[int, int], list[Row]]:
-    lengths = {len(row) for row in rows}
+    try:
+        lists = [list(row) for row in rows]
+    except TypeError:
+        raise ArgumentError(
+            "OperatorMatrix: rows must be nested lists of elements or a mapping {(i, j): element}, "
+            f"got {type(rows).__name__}"
+        ) from None
+    lengths = {len(row) for row in lists}
     if len(lengths) > 1:
         raise ShapeError(f"OperatorMatrix: rows must have one length, got {sorted(lengths)}")
-    found = (len(rows), lengths.pop() if lengths else 0)
+    found = (len(lists), lengths.pop() if lengths else 0)
     if shape is not None and tuple(shape) != found:
         raise ShapeError(f"OperatorMatrix: shape says {tuple(shape)} blocks, rows are {found}")
-    entries = {
-        (i, j): element for i, row in enumerate(rows) for j, element in enumerate(row) if element is not None
-    }
+    entries = {(i, j): e for i, row in enumerate(lists) for j, e in enumerate(row) if e is not None}
     return _from_entries(entries, found)

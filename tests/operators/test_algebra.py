@@ -1,6 +1,7 @@
 """How operators simplify, print and treat zero (None)."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,12 +99,13 @@ def test_symbols_read_as_mathematics():
 
 
 def test_arrays_on_the_left_are_refused_not_broadcast():
+    square: Any = np.ones((3, 3))
     with pytest.raises(TypeError):
-        np.ones((3, 3)) @ P
+        square @ P
     with pytest.raises(TypeError):
-        np.ones(3) + P
+        square + P
     with pytest.raises(TypeError):
-        P + np.ones(3)
+        P + square
 
 
 def test_equality_asks_for_the_same_arrays():

@@ -21,6 +21,7 @@ from dagsolve.operators import (
 )
 
 Shape = tuple[int, ...]
+EYE: dict[int, Any] = {n: np.eye(n) for n in (3, 5)}
 
 
 def draw(rng: np.random.Generator, shape: Shape, is_complex: bool) -> np.ndarray:
@@ -36,7 +37,7 @@ class Case(NamedTuple):
     make: Callable[[Callable[[Shape], np.ndarray]], Operator]
     domain: Shape
     codomain: Shape
-    matrix: Callable[[Operator], np.ndarray] | None = None  # of vec, columns stacked
+    matrix: Callable[[Any], Any] | None = None  # of vec, columns stacked
 
 
 def shifted(draw: Callable[[Shape], np.ndarray]) -> Operator:
@@ -51,10 +52,10 @@ CASES = {
     "hadamard": Case(lambda d: Hadamard(d((5, 3))), (5, 3), (5, 3), lambda op: np.diag(op.array.ravel("F"))),
     "hadamard broadcast": Case(lambda d: Hadamard(d((5, 1))), (5, 3), (5, 3)),
     "left": Case(
-        lambda d: LeftMultiplication(d((7, 5))), (5, 3), (7, 3), lambda op: np.kron(np.eye(3), op.array)
+        lambda d: LeftMultiplication(d((7, 5))), (5, 3), (7, 3), lambda op: np.kron(EYE[3], op.array)
     ),
     "right": Case(
-        lambda d: RightMultiplication(d((3, 7))), (5, 3), (5, 7), lambda op: np.kron(op.array.T, np.eye(5))
+        lambda d: RightMultiplication(d((3, 7))), (5, 3), (5, 7), lambda op: np.kron(op.array.T, EYE[5])
     ),
     "batched left": Case(lambda d: LeftMultiplication(d((2, 7, 5))), (2, 5, 3), (2, 7, 3)),
     "kronecker": Case(
@@ -89,11 +90,12 @@ every_case = pytest.mark.parametrize("name", CASES)
 real_and_complex = pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
 
 
-def made(name: str, seed: int, is_complex: bool) -> tuple[Operator, np.ndarray, np.ndarray, np.ndarray]:
+def made(name: str, seed: int, is_complex: bool) -> tuple[Any, Any, Any, Any]:
     """An operator, two vectors of its domain and one of its codomain."""
     rng, case = np.random.default_rng(seed), CASES[name]
     op = case.make(lambda shape: draw(rng, shape, is_complex))
-    return op, *(draw(rng, shape, is_complex) for shape in (case.domain, case.domain, case.codomain))
+    x, z, y = (draw(rng, shape, is_complex) for shape in (case.domain, case.domain, case.codomain))
+    return op, x, z, y
 
 
 seeds = st.integers(0, 2**32 - 1)
