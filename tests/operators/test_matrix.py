@@ -127,6 +127,7 @@ def test_identity_shares_the_rows_of_the_matrix():
 def test_zero_blocks_of_a_product_are_none():
     matrix = OperatorMatrix([[None, W], [None, None]])
     assert matrix @ [np.ones((5, 2)), None] == [None, None]
+    assert OperatorMatrix([[2, 3]]) @ [None, 5] == [15]
     made, missing = matrix @ [None, np.ones((3, 2))]
     np.testing.assert_array_equal(made, W @ np.ones((3, 2)))
     assert missing is None
