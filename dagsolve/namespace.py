@@ -4,10 +4,12 @@ NumPy values are served by `numpy` itself (NumPy ≥ 2 speaks the array API stan
 through `array_api_compat`.
 """
 
+from importlib import import_module
 from typing import Any
 
 import array_api_compat
 import numpy as np
+import scipy.special
 
 Array = Any  # an array of some library, or a tracer
 Arrays = tuple[Array, ...]
@@ -27,6 +29,13 @@ def namespace_of(*values: Array) -> Namespace:
         if array_api_compat.is_array_api_obj(value):
             return array_api_compat.array_namespace(value)
     return np
+
+
+def special_functions(xp: Namespace) -> Namespace:
+    """The module of special functions, with scipy.special's names, for arrays of that library."""
+    if cupy is None or xp is np:
+        return scipy.special
+    return import_module("cupyx.scipy.special")  # slow to import, and seldom wanted
 
 
 def is_host(value: Array) -> bool:

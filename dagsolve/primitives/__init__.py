@@ -17,6 +17,7 @@ from dagsolve.primitives import (
     selection,
     shaping,
     solve_triangular,
+    special,
     triangles,
 )
 
@@ -25,6 +26,7 @@ PRIMITIVES: dict[str, Primitive] = {
     for family in (
         arithmetic,
         elementary,
+        special,
         generators,
         selection,
         reductions,
