@@ -5,6 +5,9 @@ A plan is data. `replay` runs it on a pretend machine, executors run it on a rea
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
+
+from dask.utils import format_bytes
 
 from dagsolve.blocks.structure import BlockDag
 
@@ -90,3 +93,43 @@ class Plan:
     def seconds(self) -> float:
         """Projected seconds of work, all blocks one after the other."""
         return sum(b.seconds for b in self.dag.blocks)
+
+    @cached_property
+    def critical_seconds(self) -> float:
+        """Projected seconds of the longest chain of blocks: no number of workers is faster."""
+        finish = [b.seconds for b in self.dag.blocks]
+        for source, target in self.dag.edges:  # sorted by source, which is topological
+            finish[target] = max(finish[target], finish[source] + self.dag.blocks[target].seconds)
+        return max(finish, default=0.0)
+
+    @cached_property
+    def tasks(self) -> int:
+        """Number of blocks run or recomputed."""
+        return sum(isinstance(a, Run | Recompute) for a in self.actions)
+
+    def summary(self) -> tuple[tuple[str, str], ...]:
+        """Rows of (name, value) that say what the plan takes."""
+        dag, blocks = self.dag, self.dag.blocks
+        limit = "none" if self.memory_limit is None else format_bytes(self.memory_limit)
+        store = "all in memory" if self.store_bytes is None else f"{format_bytes(self.store_bytes)} in memory, then disk"
+        return (
+            ("nodes", f"{len(dag.graph):,}"),
+            ("blocks", f"{len(dag):,} in {int(dag.levels.max(initial=-1)) + 1:,} level sets"),
+            ("tasks", f"{self.tasks:,}"),
+            ("arithmetic", f"{self.flops:.3g} flops"),
+            ("blocks read", format_bytes(sum(b.read_bytes for b in blocks))),
+            ("blocks write", format_bytes(sum(b.write_bytes for b in blocks))),
+            ("peak in this order", format_bytes(self.peak_bytes)),
+            ("peak per worker", f"{format_bytes(self.projected_bytes)} with {self.threads} threads, budget {limit}"),
+            ("waiting values", store),
+            ("work", f"{self.seconds:.3g} s, critical path {self.critical_seconds:.3g} s"),
+        )
+
+    def __repr__(self) -> str:
+        rows = self.summary()
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(("Plan", *(f"  {name:<{width}}  {value}" for name, value in rows)))
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.summary())
+        return f"<table><caption>Plan</caption>{rows}</table>"
