@@ -1,10 +1,5 @@
 """Blocks on concrete arrays: `run_block` is what every executor calls, `evaluate` runs a whole graph at once.
 
-A program is resolved once per process into closures over a list of slots. A ufunc writes into an operand
-that dies there when nothing else can see its memory: it was born in this block, is no view, is C-contiguous,
-and the slot holds the only reference to it (a view holds one to its base). Inputs are held by the caller's
-tuple, so they are never written.
-
 NumPy's floating-point warnings come as RuntimeWarnings at the user's source line, where the user's error
 state says "warn" (the default), so Python's filters show each line once; under `-W error` they are raised as
 that RuntimeWarning, as by plain NumPy code. "ignore", "raise", "print" and "log" stay as they are. A product
@@ -13,36 +8,24 @@ that accumulates in place runs inside BLAS, which reports nothing.
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
 from dagsolve.blocks.instructions import (
-    ACCUMULATE,
     BlockProgram,
     Code,
-    Instruction,
     compile_block,
     program,
 )
+from dagsolve.blocks.steps import Slots, owned, owned_copy, resolved
 from dagsolve.errors import ArgumentError, BlockError, DagsolveError
-from dagsolve.graph import Graph, Params
+from dagsolve.graph import Graph
 from dagsolve.graph.order import reachable_backward
-from dagsolve.kernels import blas
 from dagsolve.namespace import Array, Arrays, Namespace, namespace_of
-from dagsolve.primitive import Primitive
-from dagsolve.primitives.derived import find
 from dagsolve.spec import Spec
 
 __all__ = ["BlockProgram", "compile_block", "evaluate", "program", "run_block"]
-
-Slots = list[Any]
-Step = Callable[[Slots], None]
-Steps = tuple[tuple[Step, tuple[int, ...]], ...]
-
-_RESOLVED_PROGRAMS = 4096  # per process
 
 
 def run_block(program: BlockProgram, inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -51,10 +34,10 @@ def run_block(program: BlockProgram, inputs: Sequence[Array]) -> tuple[Array, ..
     Raises BlockError naming the primitive, its operands and the user's source line; an error of dagsolve's
     own, such as FactorisationError, keeps its class and gains the line.
     """
-    inputs = tuple(inputs)  # holds a reference to each, so that none looks unshared
+    inputs = tuple(inputs)  # holds a reference to each, so that no step takes one for its own
     xp = namespace_of(*inputs)
     slots = _loaded(program, inputs, xp)
-    steps = _resolved(program.code, xp)
+    steps = resolved(program.code, xp)
     at = 0
 
     def warn(kind: str, flag: int) -> None:
@@ -96,169 +79,16 @@ def evaluate(
     return dict(zip(wanted, made, strict=True))
 
 
-# Resolving: code → closures -------------------------------------------------------------------------------
-
-_resolved_programs: dict[tuple[str, str], tuple[tuple[tuple[str, Primitive], ...], Steps]] = {}
-
-
-def _resolved(code: Code, xp: Namespace) -> Steps:
-    """The code's steps in an array library, kept for the next run unless a primitive was registered anew."""
-    key = (code.digest, xp.__name__)
-    found = _resolved_programs.get(key)
-    if found is not None and all(find(name) is primitive for name, primitive in found[0]):
-        return found[1]
-    names = dict.fromkeys(i.primitive for i in code.instructions if i.primitive != ACCUMULATE)
-    primitives = {name: find(name) for name in names}
-    steps = tuple((_step(i, primitives, frozenset(code.outputs), xp), i.clear) for i in code.instructions)
-    if len(_resolved_programs) >= _RESOLVED_PROGRAMS:
-        _resolved_programs.clear()
-    _resolved_programs[key] = (tuple(primitives.items()), steps)
-    return steps
-
-
-def _step(
-    instruction: Instruction, primitives: Mapping[str, Primitive], outputs: frozenset[int], xp: Namespace
-) -> Step:
-    name, operands, results, params, _, reuse = instruction
-    if name == ACCUMULATE:
-        return _accumulate_step(operands, results[0], dict(params)["alpha"], bool(reuse), xp)
-    primitive = primitives[name]
-    function = None if primitive.ufunc is None or params else getattr(xp, primitive.ufunc, None)
-    if function is not None and primitive.forward_kernel is None and _takes_out(xp):
-        return _ufunc_step(function, operands, results[0], reuse)
-    if len(results) > 1:
-        return _tuple_step(primitive, operands, results, params, xp)
-    step = _call_step(primitive, operands, results[0], params, xp)
-    if primitive.view and results[0] in outputs:
-        return partial(_owning, step, results[0], xp)
-    return step
-
-
-def _ufunc_step(
-    function: Callable[..., Any], operands: tuple[int, ...], result: int, reuse: tuple[int, ...]
-) -> Step:
-    if len(operands) == 1:
-        (a,) = operands
-
-        def unary(slots: Slots) -> None:
-            slots[result] = function(slots[a])
-
-        def unary_in_place(slots: Slots) -> None:
-            slots[result] = function(slots[a], out=slots[a]) if _unshared(slots, a) else function(slots[a])
-
-        return unary_in_place if reuse else unary
-    if len(operands) != 2:
-
-        def any_number(slots: Slots) -> None:
-            slots[result] = function(*[slots[k] for k in operands])
-
-        return any_number
-    a, b = operands
-
-    def binary(slots: Slots) -> None:
-        slots[result] = function(slots[a], slots[b])
-
-    def binary_in_place(slots: Slots) -> None:
-        for k in reuse:
-            if _unshared(slots, k):
-                slots[result] = function(slots[a], slots[b], out=slots[k])
-                return
-        slots[result] = function(slots[a], slots[b])
-
-    return binary_in_place if reuse else binary
-
-
-def _call_step(
-    primitive: Primitive, operands: tuple[int, ...], result: int, params: Params, xp: Namespace
-) -> Step:
-    run, keywords = primitive.run, dict(params)
-
-    def call(slots: Slots) -> None:
-        made = run(xp, tuple([slots[k] for k in operands]), keywords)
-        slots[result] = made[0] if isinstance(made, tuple) else made
-
-    return call
-
-
-def _tuple_step(
-    primitive: Primitive, operands: tuple[int, ...], results: tuple[int, ...], params: Params, xp: Namespace
-) -> Step:
-    run, keywords = primitive.run, dict(params)
-
-    def call(slots: Slots) -> None:
-        made = run(xp, tuple([slots[k] for k in operands]), keywords)
-        for k, value in zip(results, made, strict=True):
-            slots[k] = value
-
-    return call
-
-
-def _accumulate_step(
-    operands: tuple[int, ...], result: int, alpha: float, reuse: bool, xp: Namespace
-) -> Step:
-    c, a, b = operands
-    combine = xp.add if alpha > 0 else xp.subtract
-
-    def separately(slots: Slots) -> None:
-        slots[result] = combine(slots[c], xp.matmul(slots[a], slots[b]))
-
-    def into_c(slots: Slots) -> None:
-        target = slots[c] if reuse and _unshared(slots, c) else np.array(slots[c], order="C")
-        blas.gemm(slots[a], slots[b], target, alpha=alpha, beta=1.0)
-        slots[result] = target
-
-    return into_c if xp is np else separately
-
-
-def _owning(step: Step, result: int, xp: Namespace, slots: Slots) -> None:
-    """The step, its view replaced by a copy at once: an output must not keep a larger buffer alive."""
-    step(slots)
-    slots[result] = _owned(slots[result], xp)
-
-
-# Memory ---------------------------------------------------------------------------------------------------
-
-
-def _sole_references() -> int:
-    slots = [np.empty(1)]
-    return getrefcount(slots[0])
-
-
-_SOLE = _sole_references()
-
-
-def _unshared(slots: Slots, k: int) -> bool:
-    """Whether the slot's array owns C-contiguous memory that nothing else can see."""
-    if getrefcount(slots[k]) != _SOLE:  # views and aliases hold references
-        return False
-    value = slots[k]
-    return value.base is None and value.flags.c_contiguous and getattr(value.flags, "writeable", True)
-
-
-def _takes_out(xp: Namespace) -> bool:
-    return xp is np or xp.__name__.endswith("cupy")
-
-
-def _owned(value: Array, xp: Namespace) -> Array:
-    """The value as a C-contiguous array that owns its memory."""
-    whole = type(value) is np.ndarray if xp is np else hasattr(value, "base")
-    if whole and value.base is None and value.flags.c_contiguous:
-        return value
-    return _copy(value, xp)
-
-
-def _copy(value: Array, xp: Namespace) -> Array:
-    return xp.array(value, order="C") if _takes_out(xp) else xp.asarray(value, copy=True)
-
-
 def _outputs(code: Code, inputs: Arrays, slots: Slots, xp: Namespace) -> tuple[Array, ...]:
     taken = {id(value) for value in inputs}
-    made = []
+    made: list[Array] = []
     for k in code.outputs:
-        value = _owned(slots[k], xp)
+        if slots[k] is None:
+            raise BlockError(f"run_block: output {len(made)} was not made: its primitive returned None")
+        value = owned(slots[k], xp)
         slots[k] = value  # a view's buffer goes as soon as its copy stands
         if id(value) in taken:
-            value = _copy(value, xp)
+            value = owned_copy(value, xp)
         taken.add(id(value))
         made.append(value)
     return tuple(made)
@@ -289,9 +119,6 @@ def _agrees(value: Array, promised: Spec) -> bool:
     if isinstance(value.dtype, np.dtype):  # NumPy's and CuPy's
         return bool(value.dtype == promised.dtype)
     return str(value.dtype).endswith(promised.dtype.name)
-
-
-# Words ----------------------------------------------------------------------------------------------------
 
 
 def _named(spec: Spec) -> str:
