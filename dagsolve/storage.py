@@ -167,6 +167,13 @@ class TileStore(MutableMapping[Hashable, Any]):
             self._budget = _checked(budget_bytes)
             self._make_room(0)
 
+    def spill(self, key: Hashable) -> None:
+        """Moves a value to file now, whatever the budget."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry.in_ram:
+                self._spill(key)
+
     def set_next_use(self, uses: Mapping[Any, Sequence[float]]) -> None:
         """Tells when keys will be read: ascending moments on any one clock; every read consumes one.
 
@@ -178,6 +185,13 @@ class TileStore(MutableMapping[Hashable, Any]):
                     self._next_use[key] = deque(moments)
                 else:
                     self._next_use.pop(key, None)
+
+    def drain(self) -> Iterator[tuple[Any, Any]]:
+        """Hands over the array values one at a time, those in RAM first; each is gone from here then."""
+        with self._lock:
+            keys = sorted(self._entries, key=lambda key: not self._entries[key].in_ram)
+        for key in keys:
+            yield key, self.pop(key)
 
     @property
     def statistics(self) -> StoreStatistics:

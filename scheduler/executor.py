@@ -1,0 +1,320 @@
+"""Plans run by Dask: threads of this process, or the workers of a cluster. The only file that holds a client.
+
+No call here waits for ever: whatever asks the scheduler something has a time limit, and while a run goes on
+the client and the number of workers are looked at every second.
+"""
+
+import contextlib
+import os
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import dask
+import dask.threaded
+import numpy as np
+from dask.base import annotate
+from dask.system import CPU_COUNT
+from distributed import Client, Future, KilledWorker, get_client, wait
+
+from dagsolve.errors import ArgumentError, SchedulerError
+from dagsolve.executor import (
+    Capacity,
+    Executor,
+    Leaves,
+    ResidentMemory,
+    RunReport,
+    SerialExecutor,
+    Watch,
+    recording,
+)
+from dagsolve.namespace import Array
+from dagsolve.planning.actions import Plan
+from dagsolve.scheduler.events import listening, receive, watch
+from dagsolve.scheduler.placement import Priorities
+from dagsolve.scheduler.tasks import TaskGraph, task_graph
+from dagsolve.scheduler.worker import RunPlugin, one_blas_thread, worker_report
+from dagsolve.storage import TileStore
+
+_INLINE_BYTES = 16 * 1024  # a smaller array travels inside the tasks that read it
+TRANSFER_BYTES = 256 * 1024**2  # what a worker has in flight towards it at most, beside the values it holds
+_RETRIES = 2
+_ANSWER_SECONDS = 5.0  # the scheduler answers a question within this, or counts as gone
+_LOOK_SECONDS = 1.0
+_WORKERS_BACK_SECONDS = 20.0  # a nanny starts its worker again within this
+
+
+def executor_of(scheduler: Any) -> Executor:
+    """The executor that the option `scheduler` names.
+
+    None: the active Client if there is one, else threads. "sync", "threads", or a `distributed.Client`.
+    """
+    match scheduler:
+        case None:
+            try:
+                return ClusterExecutor(get_client())
+            except ValueError:  # no client is active
+                return ThreadsExecutor()
+        case "sync":
+            return SerialExecutor(watch=watch)
+        case "threads":
+            return ThreadsExecutor()
+        case Client():
+            return ClusterExecutor(scheduler)
+        case _:
+            raise ArgumentError(
+                f'scheduler must be None, "sync", "threads" or a distributed.Client, got {scheduler!r}'
+            )
+
+
+def _run_name(plan: Plan) -> str:
+    """Unique: Dask takes equal keys for equal values, and the same plan may run on other data meanwhile."""
+    return f"{plan.digest[:8]}-{uuid.uuid4().hex[:12]}"
+
+
+class ThreadsExecutor:
+    """Dask's threads in this process, one per core (or Dask's `num_workers`), results in one TileStore."""
+
+    def __init__(self, *, watch: Watch = watch, directory: str | os.PathLike[str] | None = None) -> None:
+        self.last_report: RunReport | None = None
+        self._watch = watch
+        self._directory = directory
+
+    def capacity(self) -> Capacity:
+        """One worker of Dask's `num_workers` threads, one per core by default."""
+        return Capacity(1, dask.config.get("num_workers", None) or CPU_COUNT)
+
+    def execute(
+        self,
+        plan: Plan,
+        leaves: Leaves,
+        *,
+        graph: Mapping[Any, Any] | None = None,
+        progress: bool | None = None,
+    ) -> dict[int, Array]:
+        """Every output of the plan, by value id; see `Executor.execute`."""
+        report, memory, start = RunReport(), ResidentMemory(), time.perf_counter()
+        run = _run_name(plan)
+        made = task_graph(plan, leaves, run, graph=graph)
+        keys = list(made.outputs.values())
+        with (
+            self._watch(plan, progress) as shown,
+            listening(run, recording(report, shown)),
+            one_blas_thread(),
+            TileStore(self._directory, budget_bytes=plan.store_bytes) as store,
+        ):
+            store.set_next_use(made.uses)
+            found = dask.threaded.get(made.tasks, keys, cache=store) if keys else ()
+            report.add_store(store.statistics)
+        report.elapsed_seconds = time.perf_counter() - start
+        report.peak_bytes["this process"] = memory.peak_growth_bytes()
+        self.last_report = report
+        return _outputs(plan, leaves, made, found)
+
+
+class ClusterExecutor:
+    """The workers of a client's cluster."""
+
+    def __init__(self, client: Client, *, watch: Watch = watch) -> None:
+        self.last_report: RunReport | None = None
+        self._client = client
+        self._watch = watch
+
+    def capacity(self) -> Capacity:
+        """The client's workers and the most threads that one of them has.
+
+        Raises SchedulerError when the scheduler does not answer or has no workers.
+        """
+        self._check()
+        threads = self._ask(self._client.nthreads)
+        return Capacity(len(threads), max(threads.values(), default=1), TRANSFER_BYTES, distributed=True)
+
+    def execute(
+        self,
+        plan: Plan,
+        leaves: Leaves,
+        *,
+        graph: Mapping[Any, Any] | None = None,
+        progress: bool | None = None,
+    ) -> dict[int, Array]:
+        """Every output of the plan, by value id; see `Executor.execute`."""
+        self._check()
+        report, start = RunReport(), time.perf_counter()
+        run = _run_name(plan)
+        made = task_graph(plan, leaves, run, graph=graph, inline_bytes=_INLINE_BYTES)
+        with ExitStack() as stack:
+            shown = stack.enter_context(self._watch(plan, progress))
+            stack.enter_context(listening(run, recording(report, shown)))
+            stack.enter_context(self._subscribed(run))
+            stack.enter_context(self._installed(run, plan, made))
+            futures = stack.enter_context(self._submitted(made))
+            self._wait(futures)
+            found = self._gather(futures)
+            self._add_worker_reports(report)
+        report.elapsed_seconds = time.perf_counter() - start
+        self.last_report = report
+        return _outputs(plan, leaves, made, found)
+
+    # What a run sets up, each undone when the run ends, however it ends
+
+    @contextlib.contextmanager
+    def _subscribed(self, run: str) -> Iterator[None]:
+        self._client.subscribe_topic(run, lambda event: receive(run, event))
+        try:
+            yield
+        finally:
+            with contextlib.suppress(Exception):  # the scheduler may be gone; what matters was raised already
+                self._client.unsubscribe_topic(run)
+
+    @contextlib.contextmanager
+    def _installed(self, run: str, plan: Plan, made: TaskGraph) -> Iterator[None]:
+        plugin = RunPlugin(run, plan.store_bytes, made.uses)
+        try:
+            self._ask(lambda: self._client.register_plugin(plugin))
+        except SchedulerError:
+            raise
+        except Exception as fault:
+            raise SchedulerError(
+                f"ClusterExecutor: the workers could not take part: {type(fault).__name__}: {fault};"
+                " the same version of dagsolve must be installed on the scheduler and on every worker"
+            ) from fault
+        try:
+            yield
+        finally:
+            if self._client.status == "running":
+                with contextlib.suppress(SchedulerError):
+                    self._ask(lambda: self._client.unregister_worker_plugin(plugin.name))
+
+    @contextlib.contextmanager
+    def _submitted(self, made: TaskGraph) -> Iterator[list[Future[Any]]]:
+        keys = list(made.outputs.values())
+        with (  # the graph holds the leaves, so that they outlive any worker: it may be large
+            annotate(priority=Priorities(made.priorities), retries=_RETRIES),
+            dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}),
+        ):
+            futures: list[Future[Any]] = self._client.get(made.tasks, keys, sync=False) if keys else []
+        try:
+            yield futures
+        except BaseException:  # KeyboardInterrupt too: nothing of a broken run goes on
+            if self._client.status == "running":
+                with contextlib.suppress(Exception):
+                    self._ask(lambda: self._client.cancel(futures))
+            raise
+        finally:
+            for future in futures:
+                future.release()
+
+    # Questions
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        """The client's answer, within a time limit: on its own event loop its methods can be awaited."""
+
+        async def answer() -> Any:
+            return await question()
+
+        try:
+            return self._client.sync(answer, callback_timeout=_ANSWER_SECONDS)
+        except (TimeoutError, OSError) as fault:
+            why = f"no answer within {_ANSWER_SECONDS:g} s ({type(fault).__name__})"
+            raise self._gone(why) from fault
+
+    def _gone(self, why: str) -> SchedulerError:
+        address = getattr(self._client.scheduler, "address", "unknown address")
+        return SchedulerError(
+            f"ClusterExecutor: the scheduler at {address} is gone: {why}; connect a new Client and run again"
+        )
+
+    def _check(self) -> None:
+        """Raises SchedulerError unless the client is connected and there are workers."""
+        if self._client.asynchronous:
+            raise ArgumentError("scheduler must be a Client that blocks, got one made with asynchronous=True")
+        if self._client.status != "running":
+            raise self._gone(f"the client is {self._client.status}")
+        if not self._workers():
+            raise SchedulerError(
+                "ClusterExecutor: the cluster has no workers; start some, or wait for them with"
+                " client.wait_for_workers(1)"
+            )
+
+    def _workers(self) -> int:
+        return len(self._ask(lambda: self._client.nthreads()))
+
+    # The run
+
+    def _wait(self, futures: list[Future[Any]]) -> None:
+        """Returns when every future is finished; raises for the first that failed."""
+        alone_since: float | None = None
+        while True:
+            failed = next((f for f in futures if f.status not in ("pending", "finished")), None)
+            if failed is not None:
+                raise self._failure(failed)
+            pending = [future for future in futures if future.status == "pending"]
+            if not pending:
+                return
+            try:
+                wait(pending, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
+                continue
+            except TimeoutError:
+                pass
+            except Exception as fault:  # cancelled futures, a closed client
+                if self._client.status != "running":
+                    raise self._gone(f"the client is {self._client.status}") from fault
+                continue
+            if self._client.status != "running":
+                raise self._gone(f"the client is {self._client.status}")
+            if self._workers():
+                alone_since = None
+                continue
+            alone_since = alone_since or time.monotonic()
+            if time.monotonic() - alone_since > _WORKERS_BACK_SECONDS:
+                raise SchedulerError(
+                    f"ClusterExecutor: there were no workers for {_WORKERS_BACK_SECONDS:g} s; look at their"
+                    " logs (too little memory is the usual cause), start workers and run again"
+                )
+
+    def _failure(self, future: Future[Any]) -> BaseException:
+        """The error of a future as the user is to see it, with the worker's traceback as its cause."""
+        if future.status != "error":
+            if self._client.status != "running":
+                return self._gone(f"the client is {self._client.status}")
+            return SchedulerError(
+                f"ClusterExecutor: the run was {future.status} (task {future.key}) by somebody else, as"
+                " client.restart() and client.cancel() do; run again"
+            )
+        fault: BaseException = self._ask(lambda: future.exception())
+        if isinstance(fault, KilledWorker):
+            return SchedulerError(
+                f"ClusterExecutor: {fault} A worker that dies in the same task again and again has mostly run"
+                " out of memory: give workers more, or the plan a smaller memory_limit"
+            )
+        lines = traceback.format_exception(type(fault), fault, self._ask(lambda: future.traceback()))
+        fault.__cause__ = SchedulerError(f"task {future.key} failed on a worker:\n" + "".join(lines))
+        return fault
+
+    def _gather(self, futures: list[Future[Any]]) -> tuple[Any, ...]:
+        try:
+            return tuple(self._client.gather(futures))
+        except Exception as fault:
+            if self._client.status != "running":
+                raise self._gone(f"the client is {self._client.status}") from fault
+            raise
+
+    def _add_worker_reports(self, report: RunReport) -> None:
+        found = self._ask(lambda: self._client.run(worker_report, on_error="ignore"))
+        for address, of_worker in found.items():
+            if of_worker is not None:
+                report.peak_bytes[address] = of_worker.peak_growth_bytes
+                report.add_store(of_worker.store)
+
+
+def _outputs(plan: Plan, leaves: Leaves, made: TaskGraph, found: Any) -> dict[int, Array]:
+    """The outputs by value id; arrays that came over a wire are made writeable."""
+    by_value = dict(zip(made.outputs, found, strict=True))
+    values = {value: by_value[value] if value in by_value else leaves[value] for value in plan.outputs}
+    return {
+        value: array.copy() if isinstance(array, np.ndarray) and not array.flags.writeable else array
+        for value, array in values.items()
+    }

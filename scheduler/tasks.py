@@ -1,0 +1,263 @@
+"""A plan and its leaves as a plain dictionary of Dask tasks.
+
+One task per run of a block. Its key holds the block's written values: the bare array if there is one, else a
+tuple. Dask forgets a key as a whole, so where the values of a block have different readers, each set of
+readers gets a key of its own by a cheap projection task: a result that goes on at once and a residual that
+waits for the reverse sweep then have separate lifetimes, and nobody fetches what he does not read.
+
+A recomputed block is a copy under a new key. It waits for a gate: a task of no value behind the block that
+ran last before it in the plan, so that it does not run early and lie in memory until it is wanted.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dask._task_spec import DataNode, GraphNode, Task, TaskRef, convert_legacy_graph
+
+from dagsolve.blocks.evaluate import BlockProgram, program, run_block
+from dagsolve.blocks.structure import Block
+from dagsolve.errors import PlanError
+from dagsolve.executor import BlockDone, Leaves, checked_leaves
+from dagsolve.planning.actions import Drop, Plan, Recompute, Run
+from dagsolve.scheduler.events import announce
+from dagsolve.scheduler.placement import ranks, task_key
+
+Key = Any  # a Dask key
+Place = int | None  # position in the tuple under a key; None: the key holds the bare array
+
+_AT_ONCE = 1  # above every block: these tasks cost nothing and let memory go
+
+
+@dataclass(frozen=True)
+class TaskGraph:
+    """Tasks of one run, and what the executor has to know about their keys."""
+
+    tasks: dict[Key, GraphNode]
+    outputs: dict[int, Key]
+    """Value id -> key of the bare array; absent where the output is itself a given array."""
+    priorities: dict[Key, int]
+    """Higher goes first; keys of an existing graph are absent."""
+    uses: dict[Key, list[int]]
+    """Moments of the plan at which a key is read, ascending."""
+
+
+@dataclass
+class _Execution:
+    """One run of a block: the first, or a recomputation."""
+
+    block: Block
+    copy: int
+    moment: int
+    reads: list[tuple["_Execution | None", int]]  # who makes a value (None: it is a leaf), value
+    gate: "_Execution | None"
+    readers: dict[int, set[Any]]  # value written -> who reads it
+    places: dict[int, tuple[Key, Place]] = field(default_factory=dict)  # value written -> where it lies
+    key: Key = None
+
+
+def run_program(
+    program: BlockProgram, announced: tuple[str, str, str] | None, places: tuple[Any, ...], *operands: Any
+) -> Any:
+    """The written values of a block, bare if one; `places` picks its reads out of the operands.
+
+    `announced` is (run, key, label) of the event to send, or None.
+    """
+    start = time.perf_counter()
+    inputs = [operands[i] if place is None else operands[i][place] for i, place in places]
+    made = run_block(program, inputs)
+    if announced is not None:
+        run, key, label = announced
+        announce(run, BlockDone(key, label, time.perf_counter() - start))
+    return made[0] if len(made) == 1 else made
+
+
+def project(values: tuple[Any, ...], positions: tuple[int, ...]) -> Any:
+    """Some of a block's values; the bare array if one."""
+    return values[positions[0]] if len(positions) == 1 else tuple(values[i] for i in positions)
+
+
+def gate(_: Any) -> None:
+    """Nothing, but not before its operand is there."""
+
+
+def task_graph(
+    plan: Plan,
+    leaves: Leaves,
+    run: str,
+    *,
+    graph: Mapping[Key, Any] | None = None,
+    inline_bytes: int | None = None,
+    announce_blocks: bool = True,
+) -> TaskGraph:
+    """The tasks of a plan, named by `run`, which must be unique among all runs of a scheduler.
+
+    Given arrays up to `inline_bytes` (None: all) are part of the tasks that read them; larger ones are nodes
+    of their own, so that each worker gets them once and Dask can send them again when a worker is lost.
+    References and nodes among the leaves are those of `graph`, whose tasks are merged in.
+    """
+    checked_leaves(plan, leaves)
+    executions, final = _executions(plan)
+    builder = _Builder(plan, leaves, run, graph or {}, inline_bytes, announce_blocks)
+    for execution in executions:
+        builder.add(execution)
+    made = builder.made
+    for value in plan.outputs:
+        if value in final:
+            made.outputs[value] = final[value].places[value][0]
+        elif (reference := builder.reference(value)) is not None:
+            made.outputs[value] = reference.key
+    rank = ranks(plan.dag)
+    for execution in sorted(executions, key=lambda e: rank[e.block.index]):
+        _set_priority(made, execution.key, -rank[execution.block.index])
+    return made
+
+
+def _executions(plan: Plan) -> tuple[list[_Execution], dict[int, _Execution]]:
+    """The plan's runs in its order, each read bound to the run that makes it; and who made what is left."""
+    made: list[_Execution] = []
+    present: dict[int, _Execution] = {}
+    copies: Counter[int] = Counter()
+    recomputed: set[int] = set()  # values made since the last first run: what reads them waits behind them
+    previous: _Execution | None = None  # the last first run
+    for moment, action in enumerate(plan.actions):
+        if isinstance(action, Drop):
+            present.pop(action.value, None)
+        if not isinstance(action, (Run, Recompute)):
+            continue  # the store decides what is in RAM, Dask what is forgotten
+        block = plan.dag.blocks[action.block]
+        again = isinstance(action, Recompute)
+        execution = _Execution(
+            block=block,
+            copy=copies[block.index],
+            moment=moment,
+            reads=[(present.get(value), value) for value in block.reads],
+            gate=previous if again and recomputed.isdisjoint(block.reads) else None,
+            readers={value: set() for value in block.writes},
+        )
+        made.append(execution)
+        copies[block.index] += 1
+        for producer, value in execution.reads:
+            if producer is not None:
+                producer.readers[value].add(moment)
+        for value in block.writes:
+            present.setdefault(value, execution)  # a recomputed block makes again what is absent
+        if again:
+            recomputed.update(block.writes)
+        else:
+            recomputed.clear()
+            previous = execution
+    for value in plan.outputs:
+        if value in present:
+            present[value].readers[value].add(("output", value))  # alone under its key, as a bare array
+    return made, present
+
+
+class _Builder:
+    """Adds executions to a task graph, producers first."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        leaves: Leaves,
+        run: str,
+        graph: Mapping[Key, Any],
+        inline_bytes: int | None,
+        announce_blocks: bool,
+    ) -> None:
+        self.made = TaskGraph(convert_legacy_graph(graph), {}, {}, defaultdict(list))
+        self._plan, self._leaves, self._run = plan, leaves, run
+        self._inline_bytes, self._announce = inline_bytes, announce_blocks
+
+    def reference(self, value: int) -> TaskRef | None:
+        """The task of a leaf that belongs to an existing graph; its node is merged in."""
+        leaf = self._leaves[value]
+        if isinstance(leaf, GraphNode):
+            self.made.tasks[leaf.key] = leaf
+            return TaskRef(leaf.key)
+        return TaskRef(leaf.key) if isinstance(leaf, TaskRef) else None
+
+    def add(self, execution: _Execution) -> None:
+        """The task of one run, its gate, and the projections of its values."""
+        block, run = execution.block, self._run
+        execution.key = key = task_key(block.label, run, block.index, execution.copy)
+        operands: list[Any] = []
+        position: dict[Key, int] = {}
+        places: list[tuple[int, Place]] = []
+        for producer, value in execution.reads:
+            operand, place = self._operand(producer, value)
+            if isinstance(operand, TaskRef):
+                if operand.key not in position:
+                    position[operand.key] = len(operands)
+                    operands.append(operand)
+                    self.made.uses[operand.key].append(execution.moment)
+                places.append((position[operand.key], place))
+            else:
+                places.append((len(operands), None))
+                operands.append(operand)
+        if execution.gate is not None:
+            operands.append(self._gate(execution.gate, execution.moment))
+        announced = (run, key, block.label) if self._announce else None
+        code = program(self._plan.dag, block.index)
+        self.made.tasks[key] = Task(key, run_program, code, announced, tuple(places), *operands)
+        self._place_writes(execution, key)
+
+    def _operand(self, producer: _Execution | None, value: int) -> tuple[Any, Place]:
+        """What stands for a value among a task's arguments, and where in it the value lies."""
+        if producer is not None:
+            key, place = producer.places[value]
+            return TaskRef(key), place
+        if value not in self._leaves:
+            raise PlanError(
+                f"task_graph: value {value} is read, but it is no leaf and no action before makes it;"
+                " the plan is at fault, please report it"
+            )
+        reference = self.reference(value)
+        if reference is not None:
+            return reference, None
+        leaf = self._leaves[value]
+        if self._inline_bytes is None or getattr(leaf, "nbytes", 0) <= self._inline_bytes:
+            return leaf, None
+        key = f"leaf-{self._run}-{value}"
+        self.made.tasks.setdefault(key, DataNode(key, leaf))
+        return TaskRef(key), None
+
+    def _gate(self, behind: _Execution, moment: int) -> TaskRef:
+        key = f"gate-{self._run}-{behind.moment}"
+        if key not in self.made.tasks:
+            self.made.tasks[key] = Task(key, gate, TaskRef(behind.key))
+            self.made.priorities[key] = _AT_ONCE
+            self.made.uses[behind.key].append(moment)
+        return TaskRef(key)
+
+    def _place_writes(self, execution: _Execution, key: str) -> None:
+        """Decides under which key each written value lies, one key for each set of readers."""
+        writes = execution.block.writes
+        groups: dict[frozenset[Any], list[int]] = defaultdict(list)  # readers -> positions
+        for i, value in enumerate(writes):
+            groups[frozenset(execution.readers[value])].append(i)
+        if len(groups) == 1:
+            for i, value in enumerate(writes):
+                execution.places[value] = (key, i if len(writes) > 1 else None)
+            return
+        for number, (readers, positions) in enumerate(groups.items()):
+            if not readers:
+                continue  # made again beside what was wanted
+            part = f"part-{key}-{number}"
+            self.made.tasks[part] = Task(part, project, TaskRef(key), tuple(positions))
+            self.made.priorities[part] = _AT_ONCE
+            self.made.uses[key].append(execution.moment)
+            for place, i in enumerate(positions):
+                execution.places[writes[i]] = (part, place if len(positions) > 1 else None)
+
+
+def _set_priority(made: TaskGraph, key: Key, priority: int) -> None:
+    """The priority of a block's task, passed on to the leaves and foreign tasks that nobody needs sooner."""
+    stack = [key]
+    while stack:
+        at = stack.pop()
+        if at not in made.priorities and at in made.tasks:
+            made.priorities[at] = priority
+            stack.extend(made.tasks[at].dependencies)

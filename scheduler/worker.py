@@ -1,0 +1,143 @@
+"""What a run needs on every worker: one BLAS thread per task, a TileStore for `worker.data`, a peak meter.
+
+Everything is undone when the last run of the worker is over, because the cluster is not ours alone.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import scipy.linalg  # noqa: F401  loads SciPy's own BLAS, which `threadpool_limits` must find
+from distributed import Worker, WorkerPlugin
+from threadpoolctl import threadpool_limits
+
+from dagsolve.executor import ResidentMemory
+from dagsolve.storage import StoreStatistics, TileStore
+
+
+class _Pin:
+    """The limit of this process's BLAS pools, shared by all who asked for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.holders = 0
+        self.limits: Any = None
+
+
+_PIN = _Pin()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Limits every BLAS pool of this process to one thread while anybody is inside.
+
+    Once around a run or for the life of a worker, never per task: the limit is global, and two tasks that
+    set and restore it would overtake each other.
+    """
+    with _PIN.lock:
+        if _PIN.holders == 0:
+            _PIN.limits = threadpool_limits(limits=1, user_api="blas")
+        _PIN.holders += 1
+    try:
+        yield
+    finally:
+        with _PIN.lock:
+            _PIN.holders -= 1
+            if _PIN.holders == 0:
+                _PIN.limits.restore_original_limits()
+                _PIN.limits = None
+
+
+@dataclass
+class _Installed:
+    """What one worker was given, and by which runs."""
+
+    store: TileStore
+    former: MutableMapping[Any, Any]
+    undo: ExitStack
+    memory: ResidentMemory = field(default_factory=ResidentMemory)
+    budgets: dict[str, int | None] = field(default_factory=dict)  # run -> bytes
+
+    def apply_budget(self) -> None:
+        """The smallest budget asked for: each run was promised that the store takes no more."""
+        asked = [budget for budget in self.budgets.values() if budget is not None]
+        self.store.budget_bytes = min(asked, default=None)
+
+
+_INSTALLED: "WeakKeyDictionary[Worker, _Installed]" = WeakKeyDictionary()
+
+
+class RunPlugin(WorkerPlugin):
+    """One run's presence on all workers, also on those that a nanny starts again.
+
+    `uses` are next-use hints for the store: key -> ascending moments. Values other than arrays stay with
+    the worker's former mapping, which spills them in its own way.
+    """
+
+    def __init__(self, run: str, store_bytes: int | None, uses: Mapping[Any, Sequence[float]]) -> None:
+        self.name = f"dagsolve-{run}"
+        self._run, self._store_bytes, self._uses = run, store_bytes, dict(uses)
+
+    def setup(self, worker: Worker) -> None:
+        """Installs the store, or joins the runs that have one."""
+        installed = _INSTALLED.get(worker)
+        if installed is None:
+            installed = _INSTALLED[worker] = _install(worker)
+        installed.budgets[self._run] = self._store_bytes
+        installed.apply_budget()
+        installed.store.set_next_use(self._uses)
+
+    def teardown(self, worker: Worker) -> None:
+        """Leaves; the last run restores the worker as it was."""
+        installed = _INSTALLED.get(worker)
+        if installed is None or self._run not in installed.budgets:
+            return
+        del installed.budgets[self._run]
+        installed.store.set_next_use({key: () for key in self._uses})
+        if installed.budgets:
+            installed.apply_budget()
+        else:
+            _restore(worker, _INSTALLED.pop(worker))
+
+
+def _install(worker: Worker) -> _Installed:
+    undo = ExitStack()
+    undo.enter_context(one_blas_thread())
+    former = worker.data
+    store = TileStore(worker.local_directory, others=former)
+    _set_data(worker, store)
+    return _Installed(store, former, undo)
+
+
+def _restore(worker: Worker, installed: _Installed) -> None:
+    try:
+        for key, value in installed.store.drain():
+            installed.former[key] = value
+    finally:
+        _set_data(worker, installed.former)
+        installed.store.close()
+        installed.undo.close()
+
+
+def _set_data(worker: Worker, data: MutableMapping[Any, Any]) -> None:
+    """Both owners of the reference: the state machine stores and reads, the memory manager watches."""
+    worker.memory_manager.data = data
+    worker.state.data = data
+
+
+class WorkerReport(NamedTuple):
+    """What one worker's share of a run took, in bytes."""
+
+    peak_growth_bytes: int
+    store: StoreStatistics
+
+
+def worker_report(dask_worker: Worker) -> WorkerReport | None:
+    """Resident growth and store statistics of a worker since it takes part in runs; for `Client.run`."""
+    installed = _INSTALLED.get(dask_worker)
+    if installed is None:
+        return None
+    return WorkerReport(installed.memory.peak_growth_bytes(), installed.store.statistics)
