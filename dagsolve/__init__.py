@@ -1,1 +1,15 @@
 """Reverse-mode differentiation as a sparse block-triangular solve whose elements are operators."""
+
+from dagsolve import errors as errors
+from dagsolve import linalg as linalg
+from dagsolve.api import grad as grad
+from dagsolve.api import jvp as jvp
+from dagsolve.api import operator_matrix as operator_matrix
+from dagsolve.api import trace as trace
+from dagsolve.api import value_and_grad as value_and_grad
+from dagsolve.api import vjp as vjp
+from dagsolve.operators import OperatorMatrix as OperatorMatrix
+from dagsolve.spec import spec as spec
+from dagsolve.substitution import backslash as backslash
+
+__version__ = "0.1.0"

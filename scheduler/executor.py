@@ -18,6 +18,7 @@ import dask.threaded
 import numpy as np
 from dask.base import annotate
 from dask.system import CPU_COUNT
+from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, get_client, wait
 
 from dagsolve.errors import ArgumentError, SchedulerError
@@ -129,8 +130,11 @@ class ClusterExecutor:
         Raises SchedulerError when the scheduler does not answer or has no workers.
         """
         self._check()
-        threads = self._ask(self._client.nthreads)
-        return Capacity(len(threads), max(threads.values(), default=1), TRANSFER_BYTES, distributed=True)
+        threads = self._ask(lambda: self._client.nthreads())
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        limit = min((w["memory_limit"] or 0 for w in workers), default=0)
+        share = dask.config.get("distributed.worker.memory.transfer") or 0.0
+        return Capacity(len(threads), max(threads.values(), default=1), int(share * limit), distributed=True)
 
     def execute(
         self,

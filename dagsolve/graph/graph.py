@@ -5,8 +5,8 @@ Structure only: primitives are names, so a graph opens without the rules behind 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ class Graph:
     columns: Columns
     inputs: tuple[int, ...]  # value ids, in the order of the arguments' leaves
     outputs: tuple[int, ...]  # value ids
+    captured: Mapping[int, Any] = field(default_factory=dict, repr=False)  # constants' values, where known
 
     def __len__(self) -> int:
         """Number of nodes, leaves included."""
@@ -171,10 +172,6 @@ class Graph:
         if any(not 0 <= v < self.value_count for v in (*self.inputs, *self.outputs)):
             raise GraphError("graph: an input or output is not a value of the graph")
         return self
-
-    def select(self, keep: Iterable[int]) -> tuple[int, ...]:
-        """The outputs at these positions."""
-        return tuple(self.outputs[k] for k in keep)
 
     def __repr__(self) -> str:
         kinds = ", ".join(f"{k} {name}" for name, k in self.counts().most_common(5))

@@ -142,7 +142,7 @@ class Recorder:
 
     def graph(self, outputs: Sequence[int]) -> Graph:
         """The recorded graph with these values as outputs."""
-        return Graph(self.columns.freeze(), tuple(self.inputs), tuple(outputs))
+        return Graph(self.columns.freeze(), tuple(self.inputs), tuple(outputs), dict(self.constants))
 
     def _row(self, primitive: Primitive, codes: list[int], params: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
         specs = tuple(self.columns.specs.entries[code] for code in codes)

@@ -28,35 +28,32 @@ class Sweeps(NamedTuple):
     constants: dict[int, Any]  # numbers that the rules brought along, by value id
 
 
-def joint_graph(
-    graph: Graph, wanted: Sequence[int], *, given: Sequence[int] | None = None, keep_outputs: bool = True
-) -> Sweeps:
+def joint_graph(graph: Graph, wanted: Sequence[int], seeded: Sequence[int], *, seeds_are_inputs: bool = False) -> Sweeps:
     """Forward and reverse nodes in one graph.
 
-    wanted: value ids of inputs. Without `given` the outputs are scalars whose seeds are ones. With `given`
-    (positions of outputs) the seeds are new inputs, specs as the outputs'. The joint graph's outputs are the
-    forward outputs (if kept) followed by one cotangent per wanted input.
+    wanted: value ids of inputs; seeded: positions of the outputs whose cotangents start the sweep. Seeds are
+    ones (for scalar outputs), or new inputs with the outputs' specs. The joint graph's outputs are the forward
+    outputs followed by one cotangent per wanted input.
     """
     with Recorder.extending(graph, sweep=_next_sweep(graph)) as recorder:
         values = [recorder.tracer(v) for v in range(graph.value_count)]
         seeds: dict[int, Any] = {}
-        seed_ids = []
-        positions = range(len(graph.outputs)) if given is None else given
-        for position in positions:
+        new_inputs = []
+        for position in seeded:
             v = graph.outputs[position]
-            if given is None:
-                seed = _filled(recorder, graph.spec(v), 1.0)
-            else:
+            if seeds_are_inputs:
                 seed = recorder.input(graph.spec(v), f"cotangent {position}")
-                seed_ids.append(seed.id)
-            seeds[v] = seed if v not in seeds else seeds[v] + seed
+                new_inputs.append(seed.id)
+            else:
+                seed = _filled(recorder, graph.spec(v), 1.0)
+            seeds[v] = seeds[v] + seed if v in seeds else seed
         cotangents = solve_reverse(graph, values, wanted, seeds)
         ids = [
             (_filled(recorder, graph.spec(v), 0.0) if x_bar is None else x_bar).id
             for v, x_bar in zip(wanted, cotangents, strict=True)
         ]
-        made = recorder.graph((*(graph.outputs if keep_outputs else ()), *ids))
-    return Sweeps(made, tuple(seed_ids), dict(recorder.constants))
+        made = recorder.graph((*graph.outputs, *ids))
+    return Sweeps(made, tuple(new_inputs), dict(recorder.constants))
 
 
 def solve_reverse(graph: Graph, values: Sequence[Any], wanted: Sequence[int], seeds: Mapping[int, Any]) -> list[Any]:
