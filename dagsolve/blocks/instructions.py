@@ -114,7 +114,7 @@ def program(dag: BlockDag, index: int) -> BlockProgram:
 
 def _code(instructions: tuple[Instruction, ...], inputs: int, slots: int, outputs: tuple[int, ...]) -> Code:
     # repr, not hash or equality: it tells 1 from 1.0 and from True, and is the same in every process
-    text = repr((instructions, inputs, slots, outputs))
+    text = repr((*map(tuple, instructions), inputs, slots, outputs))
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     return Code(digest, instructions, inputs, slots, outputs)
 

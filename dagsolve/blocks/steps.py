@@ -36,7 +36,8 @@ def resolved(code: Code, xp: Namespace) -> Steps:
         return found[1]
     names = dict.fromkeys(i.primitive for i in code.instructions if i.primitive != ACCUMULATE)
     primitives = {name: find(name) for name in names}
-    steps = tuple((_step(i, primitives, frozenset(code.outputs), xp), i.clear) for i in code.instructions)
+    outputs = frozenset(code.outputs)
+    steps = tuple((_step(i, primitives, outputs, xp), i.clear) for i in code.instructions)
     if len(_resolved_programs) >= _RESOLVED_PROGRAMS:
         _resolved_programs.clear()
     _resolved_programs[key] = (tuple(primitives.items()), steps)

@@ -411,6 +411,21 @@ def test_whole_graph_at_once(rng):
         evaluate(graph, {x: a})
 
 
+def test_pullback_nodes_run_like_others(rng):
+    """The pullback of exp multiplies; that of add hands its cotangent back, which must be copied."""
+    r = Recorded()
+    y, y_bar = r.leaf(7), r.leaf(7)
+    seven = ((7,), "<f8")
+    known = {"given": (True,), "params": ()}
+    x_bar = r("exp.pullback.x", y, y_bar, **known, specs=(("x", *seven), ("y", *seven)))
+    a_bar = r("add.pullback.a", y_bar, **known, specs=(("a", *seven), ("b", *seven), ("y", *seven)))
+    y, y_bar = rng.normal(size=(2, 7))
+    made = run_block(r.block(x_bar, a_bar), [y, y_bar])
+    np.testing.assert_array_equal(made[0], y * y_bar)
+    np.testing.assert_array_equal(made[1], y_bar)
+    assert not np.shares_memory(made[1], y_bar)
+
+
 def test_other_array_libraries(rng):
     r = Recorded()
     x, b = r.leaf(31, 31), r.leaf(31, 31)
