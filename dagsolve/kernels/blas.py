@@ -20,6 +20,7 @@ from dagsolve.errors import DtypeError, FactorisationError, ShapeError
 from dagsolve.namespace import Array
 
 _REAL = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))  # of native byte order
 _functions: dict[str, Callable[..., None]] = {}
 
 
@@ -34,9 +35,8 @@ class _Matrix(NamedTuple):
 
 def supports(*arrays: Array) -> bool:
     """Whether the arrays are NumPy arrays of one real floating dtype that BLAS knows."""
-    return all(isinstance(a, np.ndarray) for a in arrays) and (
-        len({a.dtype for a in arrays}) == 1 and arrays[0].dtype.char in _REAL and arrays[0].dtype.isnative
-    )
+    dtype = arrays[0].dtype
+    return dtype in _DTYPES and all(isinstance(a, np.ndarray) and a.dtype == dtype for a in arrays)
 
 
 def gemm(a: Array, b: Array, c: Array, *, alpha: float = 1.0, beta: float = 1.0) -> None:
@@ -51,12 +51,11 @@ def gemm(a: Array, b: Array, c: Array, *, alpha: float = 1.0, beta: float = 1.0)
     left, right = _input(a), _input(b)
     if out.rows:  # cᵀ := beta cᵀ + alpha bᵀ aᵀ
         left, right, m, n = right, left, n, m
-    number = _REAL[c.dtype.char][1]
     _function("gemm", c)(
         b"N" if left.rows == out.rows else b"T",
         b"N" if right.rows == out.rows else b"T",
-        _int(m), _int(n), _int(k), number(alpha), left.address, left.stride, right.address, right.stride,
-        number(beta), out.address, out.stride,
+        _int(m), _int(n), _int(k), _number(c, alpha), left.address, left.stride, right.address, right.stride,
+        _number(c, beta), out.address, out.stride,
     )
 
 
@@ -68,10 +67,9 @@ def syrk(a: Array, c: Array, *, alpha: float = 1.0, beta: float = 1.0) -> None:
     if not n:
         return
     out, factor = _output("syrk", "c", c), _input(a)
-    number = _REAL[c.dtype.char][1]
     _function("syrk", c)(
         b"U" if out.rows else b"L", b"T" if factor.rows else b"N", _int(n), _int(k),
-        number(alpha), factor.address, factor.stride, number(beta), out.address, out.stride,
+        _number(c, alpha), factor.address, factor.stride, _number(c, beta), out.address, out.stride,
     )
 
 
@@ -91,11 +89,10 @@ def symm(
         factor = _input(np.array(b, order="C" if out.rows else "F"))
     if out.rows:
         m, n = n, m
-    number = _REAL[c.dtype.char][1]
     _function("symm", c)(
         b"R" if right != out.rows else b"L", b"U" if symmetric.rows else b"L", _int(m), _int(n),
-        number(alpha), symmetric.address, symmetric.stride, factor.address, factor.stride,
-        number(beta), out.address, out.stride,
+        _number(c, alpha), symmetric.address, symmetric.stride, factor.address, factor.stride,
+        _number(c, beta), out.address, out.stride,
     )
 
 
@@ -139,7 +136,7 @@ def potrf(a: Array, *, name: str = "potrf: a") -> None:
     if not n:
         return
     out, info = _output("potrf", "a", a), ctypes.c_int(0)
-    _function("potrf", a)(b"U" if out.rows else b"L", _int(n), out.address, out.stride, ctypes.byref(info))
+    _function("potrf", a)(b"U" if out.rows else b"L", _int(n), out.address, out.stride, info)
     bad = np.flatnonzero(~np.isfinite(np.diagonal(a)))  # LAPACK may let NaN through
     if info.value == 0 and not bad.size:
         return
@@ -168,7 +165,7 @@ def _triangular(
         b"L" if lower != triangle.rows else b"U",
         b"T" if transposed ^ out.rows ^ triangle.rows else b"N",
         b"U" if unit else b"N",
-        _int(m), _int(n), _REAL[b.dtype.char][1](alpha),
+        _int(m), _int(n), _number(b, alpha),
         triangle.address, triangle.stride, out.address, out.stride,
     )
 
@@ -222,6 +219,11 @@ def _output(routine: str, name: str, a: Array) -> _Matrix:
 _int = ctypes.c_int
 
 
+def _number(a: Array, value: float) -> Any:
+    """Reference to a number of the array's dtype."""
+    return ctypes.byref(_REAL[a.dtype.char][1](value))
+
+
 def _function(routine: str, a: Array) -> Callable[..., None]:
     name = _REAL[a.dtype.char][0] + routine
     found = _functions.get(name)
@@ -229,15 +231,16 @@ def _function(routine: str, a: Array) -> Callable[..., None]:
 
 
 def _load(name: str) -> Callable[..., None]:
-    """A Fortran routine by name; numbers are passed by reference, matrices by address."""
+    """A Fortran routine by name; its arguments are read from the C signature that its capsule is named after.
+
+    ctypes takes the address of a `c_int` itself; what points to numbers is given as an address.
+    """
     exported = cython_lapack.__pyx_capi__ if name.endswith("potrf") else cython_blas.__pyx_capi__
     capsule = exported[name]
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * _count(capsule))(_pointer(capsule))
-
-    def routine(*arguments: Any) -> None:
-        call(*(ctypes.addressof(x) if isinstance(x, ctypes._SimpleCData) else x for x in arguments))
-
-    return routine
+    arguments = _name(capsule).decode().split("(", 1)[1].split(",")
+    known = {"char": ctypes.c_char_p, "int": ctypes.POINTER(ctypes.c_int)}
+    types: list[Any] = [known.get(argument.strip(" *)"), ctypes.c_void_p) for argument in arguments]
+    return ctypes.CFUNCTYPE(None, *types)(_pointer(capsule))
 
 
 def _name(capsule: Any) -> bytes:
@@ -245,11 +248,6 @@ def _name(capsule: Any) -> bytes:
     read.restype, read.argtypes = ctypes.c_char_p, [ctypes.py_object]
     found: bytes = read(capsule)
     return found
-
-
-def _count(capsule: Any) -> int:
-    """Number of arguments, from the C signature that the capsule is named after."""
-    return _name(capsule).count(b",") + 1
 
 
 def _pointer(capsule: Any) -> int:

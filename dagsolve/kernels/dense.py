@@ -5,7 +5,8 @@ from dagsolve.namespace import Array, Namespace
 
 def is_complex(x: Array) -> bool:
     """Whether the array holds complex numbers."""
-    return bool(x.dtype.kind == "c")
+    kind = getattr(x.dtype, "kind", None)  # NumPy's dtypes have it
+    return bool(kind == "c") if kind else "complex" in str(x.dtype)
 
 
 def conjugate(xp: Namespace, x: Array) -> Array:

@@ -76,7 +76,8 @@ def getitem_pullback(
 def place_forward(xp: Namespace, x: Array, *, index: Index, shape: Shape) -> Array:
     lead = tuple(x.shape[: len(x.shape) - len(indexed_shape(shape, index))])
     y = xp.zeros((*lead, *shape), dtype=x.dtype)
-    y[_native(index)] = x
+    index = tuple(entry for entry in index if entry is not None)  # the standard assigns to no new axes
+    y[_native(index)] = xp.reshape(x, (*lead, *indexed_shape(shape, index)))
     return y
 
 

@@ -71,7 +71,7 @@ def extreme_specs(a: Spec, *, axis: Axes = None, keepdims: bool = False) -> Spec
 
 def _shares(xp: Namespace, saved: Saved, axis: Axes, keepdims: bool) -> Array:
     """Share of each item in the extreme one: one over the number of items that equal it, or zero."""
-    chosen = xp.astype(saved.a == unreduced(xp, saved, saved.y, axis, keepdims), saved.specs["a"].dtype)
+    chosen = xp.astype(saved.a == unreduced(xp, saved, saved.y, axis, keepdims), saved.a.dtype)
     return chosen / xp.sum(chosen, axis=axis, keepdims=True)
 
 

@@ -24,6 +24,8 @@ from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array, random_triangular
 from dagsolve.spec import Spec, broadcast_shapes, spec
 
+SMALL = 32  # order below which a call per matrix costs more than the flops of a general solve
+
 
 def _triangle(xp: Namespace, t: Array, lower: bool, unit_diagonal: bool) -> Array:
     if lower:
@@ -70,7 +72,8 @@ def forward_kernel(
     xp: Namespace, t: Array, b: Array, *, unit_diagonal: bool = False, **params: bool
 ) -> Array:
     """By BLAS in place on a copy of b, a matrix of the stack at a time."""
-    if not (xp is np and blas.supports(t, b)):
+    stacked_small = t.ndim > 2 and t.shape[-1] <= SMALL  # one call for the whole stack
+    if stacked_small or not (xp is np and blas.supports(t, b)):
         return forward(xp, t, b, unit_diagonal=unit_diagonal, **params)
     if not unit_diagonal:
         _refuse_singular(np, t)

@@ -57,7 +57,7 @@ def log_ndtr_rule(xp: Namespace, saved: Saved, v: Array) -> Array:
 def polygamma_forward(xp: Namespace, x: Array, *, n: int) -> Array:
     """The n-th derivative of digamma."""
     made = special_functions(xp).polygamma(n, x)  # always double
-    return xp.astype(xp.asarray(made), x.dtype) if x.dtype.kind == "f" else made
+    return xp.astype(xp.asarray(made), x.dtype) if xp.isdtype(x.dtype, "real floating") else made
 
 
 def polygamma_specs(x: Spec, *, n: int) -> Specs:
