@@ -38,7 +38,7 @@ EFFICIENCY = {
 class Rates:
     """What one worker thread does in a second, and what a task costs beside its work."""
 
-    dense_flops: float = 2e10  # matrix products of tiles, one core
+    dense_flops: float = 4e10  # matrix products of tiles, one core
     elementwise_flops: float = 1e9  # loops over items
     bytes_per_second: float = 8e9  # through memory, one core
     call_seconds: float = 2e-6  # one NumPy call on nothing
@@ -94,7 +94,13 @@ def node_work(graph: Graph, rates: Rates | None = None, find: Find = find) -> No
 
 
 def _call_work(
-    graph: Graph, name: str, params: int, read: tuple[int, ...], made: tuple[int, ...], rates: Rates, find: Find
+    graph: Graph,
+    name: str,
+    params: int,
+    read: tuple[int, ...],
+    made: tuple[int, ...],
+    rates: Rates,
+    find: Find,
 ) -> tuple[float, float, int, bool, bool, bool]:
     if name in LEAVES:
         return 0.0, 0.0, 0, False, False, False

@@ -22,6 +22,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from dagsolve.errors import DagsolveError, UnknownSpecError, UnsupportedError
 from dagsolve.linalg import dense
+from dagsolve.primitives.derived import apply, find
 from dagsolve.spec import Spec, spec, spec_of
 from dagsolve.tracing.record import Recorder
 from dagsolve.tracing.tracer import Tracer
@@ -181,8 +182,13 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
 
 
 def _outside(recorder: Recorder, graph: DaskGraph, key: Key) -> Any:
-    """A value that depends on no leaf: literal data as it is, anything else as a constant read by key."""
+    """A value that depends on no leaf: data and generators as they are, anything else as a constant read by key."""
     node = graph.nodes[key]
+    while isinstance(node, Alias):
+        key = node.target
+        node = graph.nodes[key]
+    if isinstance(node, Task) and isinstance(node.func, functools.partial) and node.func.func is apply and not node.args:
+        return recorder.record(find(*node.func.args), (), node.func.keywords)
     if isinstance(node, DataNode) and graph.declared_spec(key) is None:
         return node.value
     found = graph.declared_spec(key)

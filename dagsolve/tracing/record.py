@@ -19,6 +19,7 @@ from dagsolve.primitive import Primitive
 from dagsolve.spec import Spec, spec, spec_of
 from dagsolve.tracing.capture import COPY_BYTES, capture, generator_of, same_content
 from dagsolve.tracing.scope import scope_of, source_scope, user_line
+from dagsolve.tracing.simplify import REMEMBERED, Origin, simplified
 from dagsolve.tracing.tracer import Tracer
 
 _ACTIVE = threading.local()  # depth of nested traces in this thread
@@ -30,7 +31,7 @@ class Recorder:
 
     __slots__ = (
         "_by_identity", "_by_scalar", "_constant_count", "_locked", "_rows", "_scopes", "closed", "columns", "constants",
-        "inputs", "level", "scope", "sweep",
+        "inputs", "level", "origins", "scope", "sweep",
     )  # fmt: skip
 
     def __init__(self, columns: ColumnsBuilder | None = None, sweep: int = 0) -> None:
@@ -39,6 +40,7 @@ class Recorder:
         self.scope: int | None = None  # fixed scope index; None: read the caller's frame
         self.inputs: list[int] = []
         self.constants: dict[int, Any] = {}  # value id -> array, number or a tracer of an outer trace
+        self.origins: dict[int, Origin] = {}  # of the values that `simplified` looks through
         self.level = 0
         self.closed = False
         self._constant_count = 0
@@ -114,6 +116,7 @@ class Recorder:
         """Append a call; its result tracer, or a tuple of them where the primitive has several results."""
         ids: list[int] = []
         key: list[Any] = [primitive]
+        origins, known, tracers = self.origins, False, []
         for x in operands:
             if type(x) is not Tracer:
                 x = self._lift(x, operands)
@@ -123,6 +126,12 @@ class Recorder:
                 x = self.constant(x)
             ids.append(x.id)
             key.append(x.code)
+            tracers.append(x)
+            known = known or x.id in origins
+        if known:
+            simpler = simplified(self, primitive, tracers, params)
+            if simpler is not None:
+                return simpler
         if self.closed:
             raise TraceError(
                 f"{primitive.name}: a tracer was used after the function that it was made for had returned. "
@@ -137,6 +146,8 @@ class Recorder:
         first = self.columns.append(name, param, self._scope_index(), self.sweep, ids, codes)
         specs = self.columns.specs.entries
         if len(codes) == 1:
+            if primitive in REMEMBERED:
+                origins[first] = Origin(primitive, tracers[0], params)
             return Tracer(self, first, codes[0], specs[codes[0]])
         return tuple(Tracer(self, first + k, code, specs[code]) for k, code in enumerate(codes))
 
