@@ -7,6 +7,7 @@ import cholesky`.
 from dagsolve.primitive import Primitive
 from dagsolve.primitives import (
     arithmetic,
+    bivariate,
     cholesky,
     contraction,
     elementary,
@@ -26,6 +27,7 @@ PRIMITIVES: dict[str, Primitive] = {
     for family in (
         arithmetic,
         elementary,
+        bivariate,
         special,
         generators,
         selection,

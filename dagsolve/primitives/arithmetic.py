@@ -8,7 +8,8 @@ With conj the complex conjugate (the identity on real arrays), the pullbacks are
     y = a / b      ā = ȳ / conj b              b̄ = -ȳ conj(y / b)
     y = xᵖ         x̄ = ȳ conj(p xᵖ⁻¹)          p̄ = ȳ conj(y log x), zero where log x is not real
 
-under x̄ = ∂φ/∂Re x + i ∂φ/∂Im x.
+under x̄ = ∂φ/∂Re x + i ∂φ/∂Im x. The sign and the roundings are constant between their jumps and carry no
+derivative.
 """
 
 from collections.abc import Callable, Iterator
@@ -202,6 +203,11 @@ def singles(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield (random_array(rng, 2, 1, 3, dtype=complex),)
 
 
+def real_singles(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    yield (random_nonzero(rng, 5),)
+    yield (random_nonzero(rng),)
+
+
 def casts(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield random_array(rng, 2, 3), {"dtype": "float64"}
     yield random_array(rng, 2, 3), {"dtype": "complex128"}
@@ -214,7 +220,7 @@ def _ufunc(name: str, signature: str, function: Callable[..., Any], **rules: Any
     def forward(xp: Namespace, *operands: Array) -> Array:
         return getattr(xp, standard)(*operands)
 
-    standard = {"power": "pow", "absolute": "abs", "conjugate": "conj"}.get(name, name)
+    standard = {"power": "pow", "absolute": "abs", "conjugate": "conj", "rint": "round"}.get(name, name)
     rules.setdefault("forward", forward)
     return Primitive(name, signature, ufunc=name, replaces=(function,), **rules)
 
@@ -255,6 +261,10 @@ absolute = _ufunc(
     pushforward=absolute_pushforward, pullback=absolute_pullback, saves={"x": ("x",)}, examples=singles,
 )
 sign = _ufunc("sign", "x -> y", np.sign, examples=singles)
+floor = _ufunc("floor", "x -> y", np.floor, examples=real_singles)
+ceil = _ufunc("ceil", "x -> y", np.ceil, examples=real_singles)
+trunc = _ufunc("trunc", "x -> y", np.trunc, examples=real_singles)
+rint = _ufunc("rint", "x -> y", np.rint, examples=real_singles)
 real = Primitive(
     "real", "x -> y", real_forward, real_pushforward, real_pullback,
     saves={"x": ()}, view=True, replaces=(np.real,), examples=singles,
@@ -269,5 +279,6 @@ astype = Primitive(
 )
 
 PRIMITIVES = (
-    add, subtract, multiply, divide, power, negative, conjugate, absolute, sign, real, imag, astype,
+    add, subtract, multiply, divide, power, negative, conjugate, absolute, sign, floor, ceil, trunc, rint,
+    real, imag, astype,
 )

@@ -134,9 +134,12 @@ not_equal = _undifferentiable(np.not_equal, "a, b -> y", pairs)
 logical_and = _undifferentiable(np.logical_and, "a, b -> y", truths)
 logical_or = _undifferentiable(np.logical_or, "a, b -> y", truths)
 logical_not = _undifferentiable(np.logical_not, "x -> y", one_truth)
+logical_xor = _undifferentiable(np.logical_xor, "a, b -> y", truths)
+isnan = _undifferentiable(np.isnan, "x -> y", numbers)
+isinf = _undifferentiable(np.isinf, "x -> y", numbers)
 isfinite = _undifferentiable(np.isfinite, "x -> y", numbers)
 
 PRIMITIVES = (
     maximum, minimum, where, greater, greater_equal, less, less_equal, equal, not_equal,
-    logical_and, logical_or, logical_not, isfinite,
+    logical_and, logical_or, logical_not, logical_xor, isnan, isinf, isfinite,
 )
