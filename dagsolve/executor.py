@@ -129,7 +129,7 @@ class ResidentMemory:
 
     def __init__(self) -> None:
         self._marked = _reset_high_water_mark()
-        self._start = psutil.Process().memory_info().rss
+        self._start: int = psutil.Process().memory_info().rss
 
     def peak_growth_bytes(self) -> int:
         """Peak minus start; where the mark cannot be reset, the peak of the whole process counts."""

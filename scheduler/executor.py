@@ -18,7 +18,6 @@ import dask.threaded
 import numpy as np
 from dask.base import annotate
 from dask.system import CPU_COUNT
-from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, get_client, wait
 
 from dagsolve.errors import ArgumentError, SchedulerError
@@ -295,7 +294,7 @@ class ClusterExecutor:
                 " out of memory: give workers more, or the plan a smaller memory_limit"
             )
         lines = traceback.format_exception(type(fault), fault, self._ask(lambda: future.traceback()))
-        fault.__cause__ = SchedulerError(f"task {future.key} failed on a worker:\n" + "".join(lines))
+        fault.__cause__ = SchedulerError("on a worker:\n" + "".join(lines))
         return fault
 
     def _gather(self, futures: list[Future[Any]]) -> tuple[Any, ...]:

@@ -18,7 +18,8 @@ def remaining_seconds(dag: BlockDag) -> npt.NDArray[np.float64]:
     after = np.zeros(len(dag.blocks))
     for source, target in reversed(dag.edges):  # descending sources: every target is final before them
         after[source] = max(after[source], after[target] + dag.blocks[target].seconds)
-    return after + np.array([block.seconds for block in dag.blocks])
+    total: npt.NDArray[np.float64] = after + np.array([block.seconds for block in dag.blocks])
+    return total
 
 
 def ranks(dag: BlockDag) -> list[int]:
@@ -30,23 +31,18 @@ def ranks(dag: BlockDag) -> list[int]:
 
 
 def key_prefix(label: str) -> str:
-    """The label in letters of which Dask, grouping keys by their first words, loses none.
+    """The label as one word that begins with a letter.
 
-    Dask stops at the first hyphen before a word that is not alphabetic: "reverse-log1p-3f9-7" would be one of
-    "reverse". Only a key's first word may be anything that begins with a letter.
+    Of a key's first word Dask, grouping keys, loses nothing; of further words it keeps only some:
+    "reverse-log1p-3f9-7" and even "reverse-cholesky-3f9-7" (eight letters, the first from a to f, are taken
+    for a hash) would both be grouped under "reverse".
     """
-    if not label[:1].isalpha():
-        label = f"block-{label}"
-    if all(word.isalpha() for word in label.split("-")[1:]):
-        return label
-    return re.sub(r"\W", "_", label)
+    word = re.sub(r"\W", "_", label)
+    return word if word[:1].isalpha() else f"block_{word}"
 
 
 def task_key(label: str, run: str, block: int, copy: int = 0) -> str:
-    """Key of a block's task, unique by run and block; `copy` counts recomputations.
-
-    `run` must not be a word of letters alone.
-    """
+    """Key of a block's task, unique by run and block; `copy` counts recomputations."""
     return f"{key_prefix(label)}-{run}-{block}" + (f"-r{copy}" if copy else "")
 
 
@@ -54,7 +50,7 @@ class Priorities:
     """Priority of a key, for `dask.annotate`; it travels to the scheduler, which asks it for every key."""
 
     def __init__(self, by_key: Mapping[Any, int]) -> None:
-        self._by_key = dict(by_key)
+        self._by_key: dict[Any, int] = dict(by_key)
 
     def __call__(self, key: Any) -> int:
         return self._by_key.get(key, 0)

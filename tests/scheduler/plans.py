@@ -1,4 +1,4 @@
-"""Plans for the executors: a traced function and its gradient, a few nodes per block, dropped after last use."""
+"""Plans for the executors: a traced function and its gradient in blocks, dropped after their last use."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from dagsolve.blocks.evaluate import evaluate
 from dagsolve.blocks.partition import Partition
 from dagsolve.blocks.structure import BlockDag
 from dagsolve.blocks.work import node_work
-from dagsolve.graph import LEAVES
+from dagsolve.graph import LEAVES, Graph
 from dagsolve.planning.actions import Action, Drop, Output, Plan, Recompute, Run
 from dagsolve.tracing.reverse import joint_graph
 from dagsolve.tracing.trace import trace_function
@@ -23,6 +23,11 @@ def dag_of(f: Callable[..., Any], *args: Any, nodes_per_block: int = 1) -> tuple
     sweeps = joint_graph(trace.graph, inputs, (0,))
     graph = sweeps.graph
     leaves = {**dict(zip(inputs, trace.values, strict=True)), **trace.constants, **sweeps.constants}
+    return blocked(graph, nodes_per_block), leaves
+
+
+def blocked(graph: Graph, nodes_per_block: int = 1) -> BlockDag:
+    """Blocks of so many successive nodes, none across sweeps."""
     block = np.full(len(graph), -1)
     count, members, sweep = -1, 0, -1
     for n in np.flatnonzero(graph.needed()).tolist():
@@ -33,7 +38,7 @@ def dag_of(f: Callable[..., Any], *args: Any, nodes_per_block: int = 1) -> tuple
             count, members, sweep = count + 1, 0, graph.columns.sweep[n]
         block[n], members = count, members + 1
     parted = Partition(block, np.zeros(len(graph), bool))
-    return block_dag(graph, parted, node_work(graph)), leaves
+    return block_dag(graph, parted, node_work(graph))
 
 
 def plan_of(dag: BlockDag, order: list[Action] | None = None, *, store_bytes: int | None = None) -> Plan:
@@ -72,3 +77,10 @@ def assert_same(found: dict[int, Any], wanted: dict[int, Any]) -> None:
     assert found.keys() == wanted.keys()
     for value, array in wanted.items():
         np.testing.assert_array_equal(found[value], array, strict=True)
+
+
+def steps(x: Any, y: Any) -> Any:
+    """Matrix products and elementwise steps whose residuals the reverse sweep reads backwards."""
+    for _ in range(5):
+        x = np.sin(x @ y) + x
+    return np.sum(x * x)
