@@ -9,6 +9,8 @@ from dagsolve.api import trace as trace
 from dagsolve.api import value_and_grad as value_and_grad
 from dagsolve.api import vjp as vjp
 from dagsolve.operators import OperatorMatrix as OperatorMatrix
+from dagsolve.programs import gradients as gradients
+from dagsolve.programs import value_and_gradients as value_and_gradients
 from dagsolve.spec import spec as spec
 from dagsolve.substitution import backslash as backslash
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from dagsolve.errors import UnsupportedError
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.tracing.composed import COMPOSED, matmul, matrix_transpose, power, reshape, transpose
+from dagsolve.tracing.composed import COMPOSED, astype, matmul, matrix_transpose, power, reshape, transpose
 from dagsolve.tracing.composed import METHODS as METHODS
 from dagsolve.tracing.indexing import getitem as getitem
 from dagsolve.tracing.scope import source_scope
@@ -55,10 +55,12 @@ def call_ufunc(tracer: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...
             f"np.{ufunc.__name__}(…, out=…) or an in-place operation into an array with a traced value (at {source_scope()}). "
             "Write `x = x + y` instead of `x += y` on data."
         )
-    if kwargs.get("where", True) is not True or kwargs.get("dtype") is not None:
-        raise UnsupportedError(f"np.{ufunc.__name__} with where= or dtype= (at {source_scope()}). Use np.where and .astype.")
+    if kwargs.get("where", True) is not True:
+        raise UnsupportedError(f"np.{ufunc.__name__} with where= (at {source_scope()}). Use np.where.")
     if method == "__call__" and kwargs:
-        return call_ufunc(tracer, ufunc, method, inputs, {})
+        dtype = kwargs.get("dtype")
+        made = call_ufunc(tracer, ufunc, method, inputs, {})
+        return made if dtype is None else astype(made, dtype)
     name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
     raise UnsupportedError(
         f"{name} has no derivative rule in dagsolve (at {source_scope()}). "

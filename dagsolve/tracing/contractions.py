@@ -67,11 +67,13 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.reshape(PRIMITIVES["matmul"](rows, columns), shape)
 
 
-def einsum(*operands: Any, out: None = None, optimize: Any = False, **options: Any) -> Any:
+def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any = None, **options: Any) -> Any:
     """Explicit or implicit einsum; more than two operands are contracted from the left."""
     if options or not operands or not isinstance(operands[0], str):
         raise UnsupportedError(f"np.einsum with {sorted(options) or 'index lists'} (at {source_scope()}). Use a subscripts string.")
     text, arrays = operands[0].replace(" ", ""), [_array(x) for x in operands[1:]]
+    if dtype is not None:
+        arrays = [x if x.dtype == dtype else np.astype(x, np.dtype(dtype)) for x in arrays]
     if "." in text:
         raise UnsupportedError(f"np.einsum with an ellipsis in {text!r} (at {source_scope()}). Name all axes.")
     left, arrow, result = text.partition("->")

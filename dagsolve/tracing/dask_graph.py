@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-from dask._task_spec import Alias, DataNode, GraphNode, Task, convert_legacy_graph
+from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef, convert_legacy_graph
 from dask.array import chunk
 from dask.array.dispatch import concatenate_lookup, divide_lookup, einsum_lookup, numel_lookup, tensordot_lookup
 from dask.highlevelgraph import HighLevelGraph
@@ -52,6 +52,11 @@ class ExternalKey:
 
     def __init__(self, key: Key) -> None:
         self.key = key
+
+
+def task_reference(key: Key) -> TaskRef:
+    """What stands for a task's result among the arguments of another."""
+    return TaskRef(key)
 
 
 class DaskGraph:
