@@ -5,8 +5,8 @@ edge goes from a lower id to a higher one and each pass over the graph is a sing
 """
 
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,68 +68,83 @@ class Interned:
         return found
 
 
-@dataclass(eq=False)
-class ColumnsBuilder:
-    """Columns that grow by `append`; a node's id is its position, a value's id likewise."""
+class Row(NamedTuple):
+    """What the nodes of equal calls have in common; all indices into tables."""
 
-    primitive: "array[int]" = field(default_factory=lambda: array("q"))
-    params: "array[int]" = field(default_factory=lambda: array("q"))
-    scope: "array[int]" = field(default_factory=lambda: array("q"))
-    sweep: "array[int]" = field(default_factory=lambda: array("q"))
-    indptr: "array[int]" = field(default_factory=lambda: array("q", [0]))
-    operands: "array[int]" = field(default_factory=lambda: array("q"))
-    first_value: "array[int]" = field(default_factory=lambda: array("q", [0]))
-    spec: "array[int]" = field(default_factory=lambda: array("q"))
-    names: Interned = field(default_factory=Interned)
-    param_table: Interned = field(default_factory=Interned)
-    scope_table: Interned = field(default_factory=Interned)
-    specs: Interned = field(default_factory=Interned)
+    name: int
+    params: int
+    sweep: int
+    specs: tuple[int, ...]  # of the results
+    operand_count: int
+
+
+class ColumnsBuilder:
+    """Columns that grow by nodes; a node's id is its position, a value's id likewise.
+
+    Calls repeat, so a node is kept as three things only: the index of its `Row`, its scope and its operands.
+    Recording appends to these columns directly; `freeze` spells the rows out.
+    """
+
+    __slots__ = (
+        "names", "operands", "param_table", "prefix", "row", "rows", "scope", "scope_table", "specs", "value_count",
+    )  # fmt: skip
+
+    def __init__(self, prefix: Columns | None = None) -> None:
+        """With a prefix, columns that go on where the frozen ones end; ids stay."""
+        self.prefix = prefix
+        self.value_count = 0 if prefix is None else len(prefix.spec)
+        self.row, self.scope, self.operands = array("q"), array("q"), array("q")
+        self.rows = Interned()
+        self.names = Interned(() if prefix is None else prefix.names)
+        self.param_table = Interned(() if prefix is None else prefix.param_table)
+        self.scope_table = Interned(() if prefix is None else prefix.scope_table)
+        self.specs = Interned(() if prefix is None else prefix.specs)
 
     def append(
-        self, name: int, params: int, scope: int, sweep: int, operands: Iterable[int], specs: Iterable[int]
+        self, name: int, params: int, scope: int, sweep: int, operands: Sequence[int], specs: Sequence[int]
     ) -> int:
         """Append a node given table indices; the id of its first value."""
-        self.primitive.append(name)
-        self.params.append(params)
+        self.row.append(self.rows.add(Row(name, params, sweep, tuple(specs), len(operands))))
         self.scope.append(scope)
-        self.sweep.append(sweep)
         self.operands.extend(operands)
-        self.indptr.append(len(self.operands))
-        first = len(self.spec)
-        self.spec.extend(specs)
-        self.first_value.append(len(self.spec))
+        first = self.value_count
+        self.value_count = first + len(specs)
         return first
 
-    @classmethod
-    def thawed(cls, columns: Columns) -> "ColumnsBuilder":
-        """A builder that goes on where frozen columns end; ids stay."""
-        names = ("primitive", "params", "scope", "sweep", "indptr", "operands", "first_value", "spec")
-        arrays = (array("q", np.ascontiguousarray(getattr(columns, name)).tobytes()) for name in names)
-        tables = (columns.names, columns.param_table, columns.scope_table, columns.specs)
-        return cls(*arrays, *(Interned(table) for table in tables))
-
     def freeze(self) -> Columns:
-        def column(values: "array[int]") -> Ints:
-            frozen = np.array(values, dtype=np.int64)
-            frozen.flags.writeable = False
-            return frozen
-
-        return Columns(
-            *(
-                column(c)
-                for c in (
-                    self.primitive,
-                    self.params,
-                    self.scope,
-                    self.sweep,
-                    self.indptr,
-                    self.operands,
-                    self.first_value,
-                    self.spec,
-                )
-            ),
-            names=tuple(self.names.entries),
-            param_table=tuple(self.param_table.entries),
-            scope_table=tuple(self.scope_table.entries),
-            specs=tuple(self.specs.entries),
+        rows: list[Row] = self.rows.entries
+        at = np.array(self.row, dtype=np.int64)
+        arity = np.array([r.operand_count for r in rows], dtype=np.int64)[at]
+        results = np.array([len(r.specs) for r in rows], dtype=np.int64)
+        spec_start = np.concatenate(([0], np.cumsum(results)))[:-1]
+        all_specs = np.array([k for r in rows for k in r.specs], dtype=np.int64)
+        counts = results[at]
+        within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        new = (
+            np.array([r.name for r in rows], dtype=np.int64)[at],
+            np.array([r.params for r in rows], dtype=np.int64)[at],
+            np.array(self.scope, dtype=np.int64),
+            np.array([r.sweep for r in rows], dtype=np.int64)[at],
+            np.cumsum(arity),
+            np.array(self.operands, dtype=np.int64),
+            np.cumsum(counts),
+            all_specs[np.repeat(spec_start[at], counts) + within],
         )
+        old = self.prefix
+        if old is None:
+            start = np.zeros(1, dtype=np.int64)
+            nothing = start[:0]
+            before = (nothing, nothing, nothing, nothing, start, nothing, start, nothing)
+        else:
+            before = (
+                old.primitive, old.params, old.scope, old.sweep, old.indptr, old.operands, old.first_value, old.spec,
+            )  # fmt: skip
+        shift = (0, 0, 0, 0, before[4][-1], 0, before[6][-1], 0)
+        joined = [np.concatenate((a, b + s)) for a, b, s in zip(before, new, shift, strict=True)]
+        for column in joined:
+            column.flags.writeable = False
+        return Columns(
+            joined[0], joined[1], joined[2], joined[3], joined[4], joined[5], joined[6], joined[7],
+            tuple(self.names.entries), tuple(self.param_table.entries),
+            tuple(self.scope_table.entries), tuple(self.specs.entries),
+        )  # fmt: skip

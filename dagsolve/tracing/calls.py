@@ -28,6 +28,7 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
     np.matmul: matmul,
     np.positive: lambda x: x,
 }
+_BY_UFUNC = {f: p for f, p in REPLACED.items() if isinstance(f, np.ufunc) and f not in _UFUNCS}
 _REDUCE = {np.add: "sum", np.maximum: "amax", np.minimum: "amin"}
 
 
@@ -42,12 +43,16 @@ def call_ufunc(tracer: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...
     Raises UnsupportedError for a ufunc without a rule, for `out=` and other keywords.
     """
     if method == "__call__" and not kwargs:
+        primitive = _BY_UFUNC.get(ufunc)
+        if primitive is not None:
+            if len(inputs) == 1:
+                return tracer.recorder.unary(primitive, tracer)
+            if len(inputs) == 2:
+                return tracer.recorder.binary(primitive, inputs)
+            return tracer.recorder.record(primitive, inputs, {})
         composed = _UFUNCS.get(ufunc)
         if composed is not None:
             return composed(*inputs)
-        primitive = REPLACED.get(ufunc)
-        if primitive is not None:
-            return tracer.recorder.record(primitive, inputs, {})
     if method == "reduce" and ufunc in _REDUCE:
         return COMPOSED[{"sum": np.sum, "amax": np.max, "amin": np.min}[_REDUCE[ufunc]]](*inputs, **kwargs)
     if kwargs.get("out") is not None:

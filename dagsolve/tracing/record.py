@@ -5,6 +5,7 @@ that is not a tracer becomes a constant beside the graph; zeros, ones, identitie
 generators.
 """
 
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from types import CodeType
@@ -13,29 +14,32 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import DtypeError, ShapeError, TraceError
-from dagsolve.graph import CONSTANT, INPUT, ColumnsBuilder, Graph, Scope
-from dagsolve.namespace import Array
+from dagsolve.graph import CONSTANT, INPUT, ColumnsBuilder, Graph, Row, Scope
 from dagsolve.primitive import Primitive
 from dagsolve.spec import Spec, spec, spec_of
 from dagsolve.tracing.capture import COPY_BYTES, capture, generator_of, same_content
-from dagsolve.tracing.scope import scope_of, source_scope, user_line
+from dagsolve.tracing.scope import is_library, scope_of, source_scope, user_line
 from dagsolve.tracing.simplify import REMEMBERED, Origin, simplified
 from dagsolve.tracing.tracer import Tracer
 
 _ACTIVE = threading.local()  # depth of nested traces in this thread
 _SPECS: dict[Any, tuple[Spec, ...]] = {}  # (primitive, params, operand specs) -> result specs
+_NO_PARAMS: Mapping[str, Any] = {}
+_NUMBERS = frozenset((float, int, bool, complex))
+_getframe = sys._getframe
 
 
 class Recorder:
     """Records one graph. Used as a context: tracers are refused once it is left."""
 
     __slots__ = (
-        "_by_identity", "_by_scalar", "_constant_count", "_locked", "_rows", "_scopes", "closed", "columns", "constants",
-        "inputs", "level", "origins", "scope", "sweep",
+        "_by_identity", "_by_scalar", "_constant_count", "_locked", "_numbers", "_rows", "_scopes", "closed", "columns",
+        "constants", "inputs", "level", "origins", "scope", "specs", "sweep",
     )  # fmt: skip
 
     def __init__(self, columns: ColumnsBuilder | None = None, sweep: int = 0) -> None:
         self.columns = ColumnsBuilder() if columns is None else columns
+        self.specs: list[Spec] = self.columns.specs.entries
         self.sweep = sweep
         self.scope: int | None = None  # fixed scope index; None: read the caller's frame
         self.inputs: list[int] = []
@@ -45,18 +49,23 @@ class Recorder:
         self.closed = False
         self._constant_count = 0
         self._locked: list[Any] = []  # large captured arrays, read-only until the trace ends
-        self._rows: dict[Any, tuple[int, int, tuple[int, ...]]] = {}
+        self._rows: dict[Any, tuple[int, tuple[int, ...]]] = {}  # call -> (row, specs of the results)
         self._by_scalar: dict[Any, Tracer] = {}
+        self._numbers: dict[tuple[type, Any, int], Tracer] = {}  # number beside an operand of a spec
         self._by_identity: dict[int, tuple[Any, Tracer]] = {}
         self._scopes: dict[tuple[CodeType | None, int], int] = {}
 
     @classmethod
     def extending(cls, graph: Graph, sweep: int) -> "Recorder":
-        """A recorder that appends to a graph: its values keep their ids, `tracer` gives them."""
-        recorder = cls(ColumnsBuilder.thawed(graph.columns), sweep)
+        """A recorder that appends to a graph: its values keep their ids, `tracers` gives them."""
+        recorder = cls(ColumnsBuilder(graph.columns), sweep)
         recorder.inputs = list(graph.inputs)
         recorder._constant_count = len(graph.constants)
         return recorder
+
+    def tracers(self, graph: Graph) -> list[Tracer]:
+        """The tracers of all values of the graph that is extended."""
+        return [Tracer(self, value, code) for value, code in enumerate(graph.columns.spec.tolist())]
 
     def __enter__(self) -> "Recorder":
         self.level = _ACTIVE.depth = getattr(_ACTIVE, "depth", 0) + 1
@@ -68,14 +77,11 @@ class Recorder:
         for array in self._locked:
             array.flags.writeable = True
 
-    def tracer(self, value: int) -> Tracer:
-        """The tracer of a value already in the columns."""
-        code = self.columns.spec[value]
-        return Tracer(self, value, code, self.columns.specs.entries[code])
+    # Leaves
 
     def input(self, of: Spec, name: str = "") -> Tracer:
         """A new input leaf."""
-        tracer = self._leaf(INPUT, of, len(self.inputs), Scope(name, "", 0))
+        tracer = self._leaf(INPUT, of, len(self.inputs), self.columns.scope_table.add(Scope(name, "", 0)))
         self.inputs.append(tracer.id)
         return tracer
 
@@ -112,11 +118,38 @@ class Recorder:
             found = self._by_scalar[key] = self._constant_leaf(reference, of)
         return found
 
+    def _lift(self, x: Any, operands: Sequence[Any]) -> Tracer:
+        """The tracer of an operand that is none: a Python number takes the dtype that NumPy would give it."""
+        kind = type(x)
+        if kind not in (float, int, bool, complex):
+            return self.constant(x)
+        dtype = np.result_type(*(y.dtype for y in operands if hasattr(y, "dtype")), x)
+        key = (dtype, x if x else repr(x))  # 0.0 equals -0.0
+        found = self._by_scalar.get(key)
+        if found is None:
+            found = self._by_scalar[key] = self._constant_leaf(np.asarray(x, dtype), spec((), dtype))
+        other = operands[1] if x is operands[0] else operands[0]
+        if x and len(operands) == 2 and type(other) is Tracer and other.recorder is self:
+            self._numbers[kind, x, other.code] = found
+        return found
+
+    def _constant_leaf(self, value: Any, of: Spec) -> Tracer:
+        tracer = self._leaf(CONSTANT, of, self._constant_count, self._scope_index())
+        self._constant_count += 1
+        self.constants[tracer.id] = value
+        return tracer
+
+    def _leaf(self, kind: str, of: Spec, index: int, scope: int) -> Tracer:
+        c = self.columns
+        code = c.specs.add(of)
+        first = c.append(c.names.add(kind), c.param_table.add((("index", index),)), scope, 0, (), (code,))
+        return Tracer(self, first, code)
+
+    # Calls
+
     def record(self, primitive: Primitive, operands: Sequence[Any], params: Mapping[str, Any]) -> Any:
         """Append a call; its result tracer, or a tuple of them where the primitive has several results."""
-        ids: list[int] = []
-        key: list[Any] = [primitive]
-        origins, known, tracers = self.origins, False, []
+        tracers: list[Tracer] = []
         for x in operands:
             if type(x) is not Tracer:
                 x = self._lift(x, operands)
@@ -124,39 +157,77 @@ class Recorder:
                 if x.recorder.level > self.level:
                     return x.recorder.record(primitive, operands, params)
                 x = self.constant(x)
-            ids.append(x.id)
-            key.append(x.code)
             tracers.append(x)
-            known = known or x.id in origins
-        if known:
-            simpler = simplified(self, primitive, tracers, params)
-            if simpler is not None:
-                return simpler
         if self.closed:
             raise TraceError(
                 f"{primitive.name}: a tracer was used after the function that it was made for had returned. "
                 "Return values from the function instead of storing them outside it."
             )
-        if params:
-            key.append(tuple(params.items()))
-        row = self._rows.get(tuple(key))
+        if any(x.id in self.origins for x in tracers):
+            simpler = simplified(self, primitive, tracers, params)
+            if simpler is not None:
+                return simpler
+        key = (primitive, *(x.code for x in tracers), *((tuple(params.items()),) if params else ()))
+        row = self._rows.get(key)
         if row is None:
-            row = self._rows[tuple(key)] = self._row(primitive, key[1 : 1 + len(ids)], params)
-        name, param, codes = row
-        first = self.columns.append(name, param, self._scope_index(), self.sweep, ids, codes)
-        specs = self.columns.specs.entries
-        if len(codes) == 1:
-            if primitive in REMEMBERED:
-                origins[first] = Origin(primitive, tracers[0], params)
-            return Tracer(self, first, codes[0], specs[codes[0]])
-        return tuple(Tracer(self, first + k, code, specs[code]) for k, code in enumerate(codes))
+            row = self._rows[key] = self._row(primitive, tracers, params)
+        made = self._append(row, self._scope_index(), [x.id for x in tracers])
+        if primitive in REMEMBERED:
+            self.origins[made.id] = Origin(primitive, tracers[0], params)
+        return made
+
+    def unary(self, primitive: Primitive, x: Any) -> Any:
+        """`record` of one tracer without params, the short way."""
+        row = self._rows.get((primitive, x.code))
+        if row is None or self.closed or x.id in self.origins or primitive in REMEMBERED or x.recorder is not self:
+            return self.record(primitive, (x,), _NO_PARAMS)
+        columns = self.columns
+        columns.row.append(row[0])
+        columns.scope.append(self._scope_index())
+        columns.operands.append(x.id)
+        value = columns.value_count
+        columns.value_count = value + 1
+        return Tracer(self, value, row[1][0])
+
+    def binary(self, primitive: Primitive, operands: tuple[Any, Any]) -> Any:
+        """`record` of two operands without params, the short way."""
+        a, b = operands
+        if type(b) is not Tracer:
+            b = self._numbers.get((type(b), b, a.code)) if type(b) in _NUMBERS else None
+        elif type(a) is not Tracer:
+            a = self._numbers.get((type(a), a, b.code)) if type(a) in _NUMBERS else None
+        if a is None or b is None or a.recorder is not b.recorder or self.closed:
+            return self.record(primitive, operands, _NO_PARAMS)
+        row = self._rows.get((primitive, a.code, b.code))
+        if row is None or a.id in self.origins or b.id in self.origins:
+            return self.record(primitive, operands, _NO_PARAMS)
+        columns = self.columns
+        columns.row.append(row[0])
+        columns.scope.append(self._scope_index())
+        operands = columns.operands
+        operands.append(a.id)
+        operands.append(b.id)
+        value = columns.value_count
+        columns.value_count = value + 1
+        return Tracer(self, value, row[1][0])
 
     def graph(self, outputs: Sequence[int]) -> Graph:
         """The recorded graph with these values as outputs."""
         return Graph(self.columns.freeze(), tuple(self.inputs), tuple(outputs), dict(self.constants))
 
-    def _row(self, primitive: Primitive, codes: list[int], params: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
-        specs = tuple(self.columns.specs.entries[code] for code in codes)
+    def _append(self, row: tuple[int, tuple[int, ...]], scope: int, ids: Sequence[int]) -> Any:
+        columns = self.columns
+        columns.row.append(row[0])
+        columns.scope.append(scope)
+        columns.operands.extend(ids)
+        first, codes = columns.value_count, row[1]
+        columns.value_count = first + len(codes)
+        if len(codes) == 1:
+            return Tracer(self, first, codes[0])
+        return tuple(Tracer(self, first + k, code) for k, code in enumerate(codes))
+
+    def _row(self, primitive: Primitive, operands: Sequence[Tracer], params: Mapping[str, Any]) -> tuple[int, tuple[int, ...]]:
+        specs = tuple(x.spec for x in operands)
         table = tuple(sorted(params.items()))
         try:
             key = (primitive, table, specs)
@@ -166,44 +237,24 @@ class Recorder:
         except (ShapeError, DtypeError) as fault:
             raise type(fault)(f"{fault} (at {source_scope()})") from None
         c = self.columns
-        return c.names.add(primitive.name), c.param_table.add(table), tuple(map(c.specs.add, results))
-
-    def _constant_leaf(self, value: Any, of: Spec) -> Tracer:
-        tracer = self._leaf(CONSTANT, of, self._constant_count, self._scope_index())
-        self._constant_count += 1
-        self.constants[tracer.id] = value
-        return tracer
-
-    def _leaf(self, kind: str, of: Spec, index: int, scope: Scope | int) -> Tracer:
-        c = self.columns
-        code = c.specs.add(of)
-        where = scope if isinstance(scope, int) else c.scope_table.add(scope)
-        first = c.append(c.names.add(kind), c.param_table.add((("index", index),)), where, 0, (), (code,))
-        return Tracer(self, first, code, of)
+        codes = tuple(map(c.specs.add, results))
+        row = Row(c.names.add(primitive.name), c.param_table.add(table), self.sweep, codes, len(specs))
+        return c.rows.add(row), codes
 
     def _scope_index(self) -> int:
         if self.scope is not None:
             return self.scope
-        key = user_line(2)
+        frame = _getframe(2)
+        while is_library(frame.f_code) and frame.f_back is not None:
+            frame = frame.f_back
+        key = (frame.f_code, frame.f_lasti)
         found = self._scopes.get(key)
         if found is None:
-            found = self._scopes[key] = self.columns.scope_table.add(scope_of(key))
+            found = self._scopes[key] = self.columns.scope_table.add(scope_of(user_line(2)))
         return found
 
-    def _lift(self, x: Any, operands: Sequence[Any]) -> Tracer:
-        kind = type(x)
-        if kind in (float, int, bool, complex):
-            dtypes = [y.dtype for y in operands if hasattr(y, "dtype")]
-            dtype = np.result_type(*dtypes, x) if dtypes else np.result_type(x)
-            key = (kind, dtype, x if x else repr(x))
-            found = self._by_scalar.get(key)
-            if found is None:
-                found = self._by_scalar[key] = self._constant_leaf(np.asarray(x, dtype), spec((), dtype))
-            return found
-        return self.constant(x)
 
-
-def recorder_of(*values: Array) -> "Recorder | None":
+def recorder_of(*values: Any) -> "Recorder | None":
     """The recorder of the innermost trace among the values; None where there is no tracer."""
     found = [v.recorder for v in values if type(v) is Tracer]
     return max(found, key=lambda r: r.level) if found else None

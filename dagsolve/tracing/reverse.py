@@ -36,7 +36,7 @@ def joint_graph(graph: Graph, wanted: Sequence[int], seeded: Sequence[int], *, s
     outputs followed by one cotangent per wanted input.
     """
     with Recorder.extending(graph, sweep=_next_sweep(graph)) as recorder:
-        values = [recorder.tracer(v) for v in range(graph.value_count)]
+        values = recorder.tracers(graph)
         seeds: dict[int, Any] = {}
         new_inputs = []
         for position in seeded:
@@ -73,7 +73,7 @@ def tangent_graph(graph: Graph, wanted: Sequence[int]) -> Sweeps:
     Outputs are the forward outputs followed by their tangents.
     """
     with Recorder.extending(graph, sweep=_next_sweep(graph)) as recorder:
-        values = [recorder.tracer(v) for v in range(graph.value_count)]
+        values = recorder.tracers(graph)
         tangents = [recorder.input(graph.spec(v), f"tangent {k}") for k, v in enumerate(wanted)]
         system = linearise(graph, values, wanted, graph.outputs)
         found = dict(zip(wanted, tangents, strict=True))

@@ -13,19 +13,25 @@ _HERE = Path(__file__).parent.parent
 _INSIDE = tuple(
     str(p.resolve()) for p in (_HERE, _HERE / "scheduler", Path(np.__file__).parent, Path(dask.__file__).parent)
 )
-_IS_INSIDE: dict[CodeType, bool] = {}
+
+
+class _Library(dict[CodeType, bool]):
+    """Code object -> whether it belongs to a library; found once per code object."""
+
+    def __missing__(self, code: CodeType) -> bool:
+        found = self[code] = code.co_filename.startswith(_INSIDE)
+        return found
+
+
+is_library = _Library().__getitem__
 
 
 def user_line(depth: int = 1) -> tuple[CodeType | None, int]:
     """Code and line number of the innermost frame outside dagsolve, NumPy and Dask."""
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
-        code = frame.f_code
-        inside = _IS_INSIDE.get(code)
-        if inside is None:
-            inside = _IS_INSIDE[code] = code.co_filename.startswith(_INSIDE)
-        if not inside:
-            return code, frame.f_lineno
+        if not is_library(frame.f_code):
+            return frame.f_code, frame.f_lineno
         frame = frame.f_back
     return None, 0
 

@@ -17,14 +17,12 @@ from dagsolve.tracing.scope import source_scope
 if TYPE_CHECKING:
     from dagsolve.tracing.record import Recorder
 
-_NONE: dict[str, Any] = {}
-
 
 def _unary(name: str) -> Any:
     primitive = PRIMITIVES[name]
 
     def method(self: "Tracer") -> Any:
-        return self.recorder.record(primitive, (self,), _NONE)
+        return self.recorder.unary(primitive, self)
 
     return method
 
@@ -33,7 +31,7 @@ def _binary(name: str) -> Any:
     primitive = PRIMITIVES[name]
 
     def method(self: "Tracer", other: Any) -> Any:
-        return self.recorder.record(primitive, (self, other), _NONE)
+        return self.recorder.binary(primitive, (self, other))
 
     return method
 
@@ -42,7 +40,7 @@ def _reflected(name: str) -> Any:
     primitive = PRIMITIVES[name]
 
     def method(self: "Tracer", other: Any) -> Any:
-        return self.recorder.record(primitive, (other, self), _NONE)
+        return self.recorder.binary(primitive, (other, self))
 
     return method
 
@@ -50,13 +48,18 @@ def _reflected(name: str) -> Any:
 class Tracer:
     """An array that is being recorded."""
 
-    __slots__ = ("code", "id", "recorder", "spec")
+    __slots__ = ("code", "id", "recorder")
 
     __array_priority__ = 1000.0
     __hash__ = object.__hash__
 
-    def __init__(self, recorder: "Recorder", value: int, code: int, of: Spec) -> None:
-        self.recorder, self.id, self.code, self.spec = recorder, value, code, of
+    def __init__(self, recorder: "Recorder", value: int, code: int) -> None:
+        self.recorder, self.id, self.code = recorder, value, code
+
+    @property
+    def spec(self) -> Spec:
+        """Shape and dtype."""
+        return self.recorder.specs[self.code]
 
     @property
     def __dagsolve_recorder__(self) -> "Recorder":
