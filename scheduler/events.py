@@ -1,7 +1,8 @@
 """Progress of a run: what has been done, on its way from the tasks to the user's eyes.
 
 A task announces its block under the run's name. In the process of the executor the listener is called
-directly; on a distant worker the announcement travels as one of distributed's events, under the same name.
+directly; on a distant worker the announcement travels as one of distributed's events. There is one topic for
+all runs, because the scheduler keeps the last events of every topic for ever.
 """
 
 import html
@@ -18,6 +19,7 @@ from distributed import get_worker
 from dagsolve.executor import BlockDone, Listener
 from dagsolve.planning.actions import Plan, Recompute, Run
 
+TOPIC = "dagsolve"
 _LISTENERS: dict[str, Listener] = {}  # name of a run of this process -> its listener
 
 _REFRESH_SECONDS = 0.2
@@ -45,14 +47,15 @@ def announce(run: str, done: BlockDone) -> None:
         worker = get_worker()
     except ValueError:  # the run is over, or the tasks were taken elsewhere
         return
-    worker.log_event(run, [done.key, done.label, done.seconds])
+    worker.log_event(TOPIC, [run, done.key, done.label, done.seconds])
 
 
-def receive(run: str, event: tuple[float, Any]) -> None:
-    """Hands one of distributed's events (time, message) to the listener of the run."""
+def receive(event: tuple[float, Any]) -> None:
+    """Hands one of distributed's events (time, message) to the listener of its run, if that is here."""
+    run, *done = event[1]
     listener = _LISTENERS.get(run)
     if listener is not None:
-        listener(BlockDone(*event[1]))
+        listener(BlockDone(*done))
 
 
 class ProgressBar:

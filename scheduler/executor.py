@@ -10,6 +10,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from typing import Any
 
@@ -33,7 +34,7 @@ from dagsolve.executor import (
 )
 from dagsolve.namespace import Array
 from dagsolve.planning.actions import Plan
-from dagsolve.scheduler.events import listening, receive, watch
+from dagsolve.scheduler.events import TOPIC, listening, receive, watch
 from dagsolve.scheduler.placement import Priorities
 from dagsolve.scheduler.tasks import TaskGraph, task_graph
 from dagsolve.scheduler.worker import RunPlugin, one_blas_thread, worker_report
@@ -42,8 +43,10 @@ from dagsolve.storage import TileStore
 _INLINE_BYTES = 16 * 1024  # a smaller array travels inside the tasks that read it
 TRANSFER_BYTES = 256 * 1024**2  # what a worker has in flight towards it at most, beside the values it holds
 _RETRIES = 2
-_ANSWER_SECONDS = 5.0  # the scheduler answers a question within this, or counts as gone
-_LOOK_SECONDS = 1.0
+_ANSWER_SECONDS = 5.0  # an idle scheduler answers within this, or counts as gone
+_BUSY_SECONDS = 60.0  # one that reads a large graph
+_IMPORT_SECONDS = 120.0  # one whose workers import dagsolve for the first time
+_LOOK_SECONDS = 0.5
 _WORKERS_BACK_SECONDS = 20.0  # a nanny starts its worker again within this
 
 
@@ -151,7 +154,7 @@ class ClusterExecutor:
         with ExitStack() as stack:
             shown = stack.enter_context(self._watch(plan, progress))
             stack.enter_context(listening(run, recording(report, shown)))
-            stack.enter_context(self._subscribed(run))
+            self._client.subscribe_topic(TOPIC, receive)  # once or a hundred times, it is the same
             stack.enter_context(self._installed(run, plan, made))
             futures = stack.enter_context(self._submitted(made))
             self._wait(futures)
@@ -164,19 +167,10 @@ class ClusterExecutor:
     # What a run sets up, each undone when the run ends, however it ends
 
     @contextlib.contextmanager
-    def _subscribed(self, run: str) -> Iterator[None]:
-        self._client.subscribe_topic(run, lambda event: receive(run, event))
-        try:
-            yield
-        finally:
-            with contextlib.suppress(Exception):  # the scheduler may be gone; what matters was raised already
-                self._client.unsubscribe_topic(run)
-
-    @contextlib.contextmanager
     def _installed(self, run: str, plan: Plan, made: TaskGraph) -> Iterator[None]:
         plugin = RunPlugin(run, plan.store_bytes, made.uses)
         try:
-            self._ask(lambda: self._client.register_plugin(plugin))
+            self._ask(lambda: self._client.register_plugin(plugin), _IMPORT_SECONDS)
         except SchedulerError:
             raise
         except Exception as fault:
@@ -188,8 +182,8 @@ class ClusterExecutor:
             yield
         finally:
             if self._client.status == "running":
-                with contextlib.suppress(SchedulerError):
-                    self._ask(lambda: self._client.unregister_worker_plugin(plugin.name))
+                with contextlib.suppress(Exception):
+                    self._ask(lambda: self._client.unregister_worker_plugin(plugin.name), _BUSY_SECONDS)
 
     @contextlib.contextmanager
     def _submitted(self, made: TaskGraph) -> Iterator[list[Future[Any]]]:
@@ -212,16 +206,16 @@ class ClusterExecutor:
 
     # Questions
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
+    def _ask(self, question: Callable[[], Any], seconds: float = _ANSWER_SECONDS) -> Any:
         """The client's answer, within a time limit: on its own event loop its methods can be awaited."""
 
         async def answer() -> Any:
             return await question()
 
         try:
-            return self._client.sync(answer, callback_timeout=_ANSWER_SECONDS)
+            return self._client.sync(answer, callback_timeout=seconds)
         except (TimeoutError, OSError) as fault:
-            why = f"no answer within {_ANSWER_SECONDS:g} s ({type(fault).__name__})"
+            why = f"no answer within {seconds:g} s ({type(fault).__name__})"
             raise self._gone(why) from fault
 
     def _gone(self, why: str) -> SchedulerError:
@@ -242,8 +236,8 @@ class ClusterExecutor:
                 " client.wait_for_workers(1)"
             )
 
-    def _workers(self) -> int:
-        return len(self._ask(lambda: self._client.nthreads()))
+    def _workers(self, seconds: float = _ANSWER_SECONDS) -> int:
+        return len(self._ask(lambda: self._client.nthreads(), seconds))
 
     # The run
 
@@ -257,18 +251,11 @@ class ClusterExecutor:
             pending = [future for future in futures if future.status == "pending"]
             if not pending:
                 return
-            try:
-                wait(pending, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
-                continue
-            except TimeoutError:
-                pass
-            except Exception as fault:  # cancelled futures, a closed client
-                if self._client.status != "running":
-                    raise self._gone(f"the client is {self._client.status}") from fault
-                continue
+            with contextlib.suppress(TimeoutError, CancelledError):  # the statuses tell
+                wait(pending, timeout=_LOOK_SECONDS)
             if self._client.status != "running":
                 raise self._gone(f"the client is {self._client.status}")
-            if self._workers():
+            if self._workers(_BUSY_SECONDS):
                 alone_since = None
                 continue
             alone_since = alone_since or time.monotonic()

@@ -29,7 +29,7 @@ N = 67  # a tile of 67 × 67 is above what is sent inside tasks
 
 @pytest.fixture(scope="module")
 def client():
-    options = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
         yield client
 
@@ -263,7 +263,7 @@ def test_closed_client_is_told_at_once(client, rng):
 @pytest.fixture
 def local():
     """A cluster inside this process: quick to start and to lose."""
-    options = {"dashboard_address": None, "silence_logs": logging.CRITICAL, "processes": False}
+    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL, "processes": False}
     with LocalCluster(n_workers=0, threads_per_worker=1, protocol="tcp", **options) as cluster:
         with Client(cluster, set_as_default=False) as client:
             yield cluster, client

@@ -20,9 +20,9 @@ def test_announcements_go_to_the_listener_of_their_run():
     with listening("run-1", heard.append):
         announce("run-1", done("a"))
         announce("run-2", done("b"))  # nobody listens: no error
-        receive("run-1", (0.0, ["c", "matmul", 0.25]))
+        receive((0.0, ["run-1", "c", "matmul", 0.25]))
     announce("run-1", done("d"))
-    receive("run-1", (0.0, ["e", "matmul", 0.25]))
+    receive((0.0, ["run-1", "e", "matmul", 0.25]))
     assert heard == [done("a"), BlockDone("c", "matmul", 0.25)]
 
 
