@@ -61,7 +61,7 @@ def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Array:
 
 def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) -> Arrays:
     (l_bar,) = cotangents
-    middle = copyltu(xp, xp.matmul(adjoint(xp, saved.l), xp.tril(l_bar)))
+    middle = copyltu(xp, xp.matmul(adjoint(xp, saved.l), l_bar))  # does not see L̄ above its diagonal
     half = solve_triangular(saved.l, middle, transposed=True)
     return (phi(xp, solve_triangular(saved.l, half, right=True)),)
 

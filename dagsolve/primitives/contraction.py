@@ -172,6 +172,7 @@ def matmul_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield random_array(rng, 2, 3), random_array(rng, 5, 3, 7)
     yield random_array(rng, 2, 1, 2, 3), random_array(rng, 5, 3, 7)
     yield random_array(rng, 2, 3, dtype=complex), random_array(rng, 3, 5)
+    yield random_array(rng, 5, 2, 3, dtype=complex), random_array(rng, 3, 7, dtype=complex)
 
 
 def einsum_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
@@ -182,6 +183,8 @@ def einsum_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield random_array(rng, 2, 3), random_array(rng, 2, 3), {"subscripts": "ij,ij->i"}
     yield random_array(rng, 2, 3, 5), random_array(rng, 3, 7), {"subscripts": "ijk,jl->i"}  # k, l only once
     yield random_array(rng, 2, 3, dtype=complex), random_array(rng, 3), {"subscripts": "ij,j->ij"}
+    a, b = random_array(rng, 2, dtype=complex), random_array(rng, 2, 3, dtype=complex)
+    yield a, b, {"subscripts": "i,ij->j"}
 
 
 matmul = Primitive(
