@@ -19,6 +19,7 @@ from dagsolve.primitives import (
     shaping,
     solve_triangular,
     special,
+    triangle_product,
     triangles,
 )
 
@@ -36,6 +37,7 @@ PRIMITIVES: dict[str, Primitive] = {
         indexing,
         contraction,
         triangles,
+        triangle_product,
         solve_triangular,
         rank_update,
         cholesky,

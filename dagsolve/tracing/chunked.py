@@ -220,6 +220,13 @@ def _transpose(x: Any, *, axes: tuple[int, ...]) -> Any:
     return da.transpose(x, (*range(lead), *(k + x.ndim for k in axes)))
 
 
+def _reshape(x: Any, *, shape: tuple[int, ...]) -> Any:
+    try:
+        return da.reshape(x, shape)
+    except NotImplementedError:  # (6, 4) to (8, 3): neither merges nor splits axes, but by way of one axis it does
+        return da.reshape(da.reshape(x, (-1,)), shape)
+
+
 def _broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
     return da.broadcast_to(x, shape)
 
@@ -235,7 +242,7 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 
 
 _DASK: dict[str, Callable[..., Any]] = {
-    "reshape": lambda x, shape: da.reshape(x, shape),
+    "reshape": _reshape,
     "transpose": _transpose,
     "broadcast_to": _broadcast_to,
     "getitem": _getitem,

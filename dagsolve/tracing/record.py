@@ -33,7 +33,7 @@ class Recorder:
     """Records one graph. Used as a context: tracers are refused once it is left."""
 
     __slots__ = (
-        "_by_identity", "_by_scalar", "_constant_count", "_locked", "_numbers", "_rows", "_scopes", "closed", "columns",
+        "_by_identity", "_by_scalar", "_calls", "_constant_count", "_locked", "_numbers", "_rows", "_scopes", "closed", "columns",
         "constants", "inputs", "level", "origins", "scope", "specs", "sweep",
     )  # fmt: skip
 
@@ -49,6 +49,7 @@ class Recorder:
         self.closed = False
         self._constant_count = 0
         self._locked: list[Any] = []  # large captured arrays, read-only until the trace ends
+        self._calls: dict[Any, Any] = {}  # later sweeps only: rules repeat themselves, users mean what they write
         self._rows: dict[Any, tuple[int, tuple[int, ...]]] = {}  # call -> (row, specs of the results)
         self._by_scalar: dict[Any, Tracer] = {}
         self._numbers: dict[tuple[type, Any, int], Tracer] = {}  # number beside an operand of a spec
@@ -167,19 +168,26 @@ class Recorder:
             simpler = simplified(self, primitive, tracers, params)
             if simpler is not None:
                 return simpler
-        key = (primitive, *(x.code for x in tracers), *((tuple(params.items()),) if params else ()))
+        table = (tuple(params.items()),) if params else ()
+        ids = [x.id for x in tracers]
+        call = (primitive, *ids, *table)
+        if self.sweep and call in self._calls:
+            return self._calls[call]
+        key = (primitive, *(x.code for x in tracers), *table)
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = self._row(primitive, tracers, params)
-        made = self._append(row, self._scope_index(), [x.id for x in tracers])
+        made = self._append(row, self._scope_index(), ids)
         if primitive in REMEMBERED:
             self.origins[made.id] = Origin(primitive, tracers[0], params)
+        if self.sweep:
+            self._calls[call] = made
         return made
 
     def unary(self, primitive: Primitive, x: Any) -> Any:
         """`record` of one tracer without params, the short way."""
         row = self._rows.get((primitive, x.code))
-        if row is None or self.closed or x.id in self.origins or primitive in REMEMBERED or x.recorder is not self:
+        if row is None or self.closed or self.sweep or x.id in self.origins or primitive in REMEMBERED:
             return self.record(primitive, (x,), _NO_PARAMS)
         columns = self.columns
         columns.row.append(row[0])
@@ -196,7 +204,7 @@ class Recorder:
             b = self._numbers.get((type(b), b, a.code)) if type(b) in _NUMBERS else None
         elif type(a) is not Tracer:
             a = self._numbers.get((type(a), a, b.code)) if type(a) in _NUMBERS else None
-        if a is None or b is None or a.recorder is not b.recorder or self.closed:
+        if a is None or b is None or a.recorder is not b.recorder or self.closed or self.sweep:
             return self.record(primitive, operands, _NO_PARAMS)
         row = self._rows.get((primitive, a.code, b.code))
         if row is None or a.id in self.origins or b.id in self.origins:

@@ -25,6 +25,7 @@ _LINEAR: dict[Primitive, tuple[int, ...]] = {
         "transpose": (0,), "reshape": (0,), "getitem": (0,), "place": (0,), "sum": (0,), "broadcast_to": (0,),
         "tril": (0,), "triu": (0,), "diagonal": (0,), "diagonal_matrix": (0,), "matmul": (0, 1),
         "multiply": (0, 1), "divide": (0, 1), "einsum": (0, 1), "solve_triangular": (1,),
+        "triangle_product": (0, 1),
     }.items()
 }  # fmt: skip
 REMEMBERED = frozenset((_NEGATIVE, _TRANSPOSE, _TRIL, _TRIU))
