@@ -15,11 +15,13 @@ _ORDINALS = ("", "reverse-", "second-reverse-", "third-reverse-")
 def block_dag(graph: Graph, partition: Partition, work: NodeWork) -> BlockDag:
     """The blocks of a partition, in its order (topological: by sweep, then by depth).
 
-    Copied nodes appear in every block that reads them, and never among a block's writes. Raises GraphError for
-    a partition of another graph, or one whose quotient has a cycle.
+    Copied nodes appear in every block that reads them, and never among a block's writes. Raises GraphError
+    for a partition of another graph, or one whose quotient has a cycle.
     """
     if len(partition.block) != len(graph):
-        raise GraphError(f"block_dag: partition is of {len(partition.block)} nodes, the graph has {len(graph)}")
+        raise GraphError(
+            f"block_dag: partition is of {len(partition.block)} nodes, the graph has {len(graph)}"
+        )
     members = _members(graph, partition)
     reads = [_reads(graph, nodes) for nodes in members]
     crossing = {value for values in reads for value in values}
@@ -124,7 +126,11 @@ class _Columns:
             for v in operands:
                 last[root.get(v, v)] = n
             for v in range(self.first[n], self.first[n + 1]):
-                root[v] = root.get(operands[0], operands[0]) if self.view[n] and operands and v not in outside else v
+                root[v] = (
+                    root.get(operands[0], operands[0])
+                    if self.view[n] and operands and v not in outside
+                    else v
+                )
         dropped: dict[int, list[int]] = {}
         for v, n in last.items():
             if v not in outside and v in root:
@@ -146,7 +152,7 @@ def _check_order(graph: Graph, blocks: Sequence[Block]) -> None:
     for block in blocks:
         absent = [v for v in block.reads if v not in made]
         if absent:
-            raise GraphError(f"block_dag: block {block.index} reads value {absent[0]}, which no block before it makes")
+            raise GraphError(
+                f"block_dag: block {block.index} reads value {absent[0]}, which no block before it makes"
+            )
         made.update(block.writes)
-
-

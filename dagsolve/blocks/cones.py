@@ -4,16 +4,17 @@ A *cone* is a set of nodes of one sweep with one exit: every other member is rea
 members only. The cones below are maximal: in reverse topological order a node joins its consumers' cone if
 they all lie in one.
 
-Lemma (cones). Whatever nodes are forced to be exits, the quotient by the cones is acyclic. An edge that leaves
-a cone within its sweep starts at the exit, since a member that is not the exit has all its consumers inside;
-and the exit is the member of highest id. So on an edge u -> v between cones of one sweep, exit(u) = u < v <=
-exit(v); on an edge between sweeps the sweep rises. The pair (sweep, exit) rises along every edge.
+Lemma (cones). Whatever nodes are forced to be exits, the quotient by the cones is acyclic. An edge that
+leaves a cone within its sweep starts at the exit, since a member that is not the exit has all its consumers
+inside; and the exit is the member of highest id. So on an edge u -> v between cones of one sweep,
+exit(u) = u < v <= exit(v); on an edge between sweeps the sweep rises. The pair (sweep, exit) rises along
+every edge.
 
 Lemma (refinement). Replacing a block of an acyclic quotient by an acyclic partition of itself keeps the
 quotient acyclic: a cycle through another block would be a cycle before, one inside is excluded.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -27,7 +28,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 class Edges(NamedTuple):
-    """Reads of the nodes that are placed once: CSR over nodes, copied nodes contracted into their operands."""
+    """Reads of the nodes that are placed: CSR over nodes, copied nodes contracted into their operands."""
 
     indptr: Ints  # N + 1; empty rows for leaves, copied and unneeded nodes
     values: Ints  # value ids read, distinct in a row
@@ -49,8 +50,8 @@ def cones(edges: Edges, sweep: Ints, placed: Bools, forced: Bools) -> Ints:
 def heavy_cuts(edges: Edges, label: Ints, weight: Floats, heavy: Bools) -> Bools:
     """Nodes to force as exits so that what hangs on each weighs at most 1, inside the heavy clusters.
 
-    Kundu and Misra's greedy, exact on trees: from the sources on, cut the heaviest operand subtrees off a node
-    until the rest fits. A node read twice counts for its last consumer.
+    From the sources on, the heaviest operand subtrees are cut off a node until the rest fits; a node that is
+    read twice counts for its last consumer. Fewest cuts on trees (Kundu and Misra, SIAM J. Comput. 6, 1977).
     """
     return _heavy_cuts(edges.indptr, edges.nodes, label, weight, heavy)  # type: ignore[no-any-return]
 
@@ -63,7 +64,7 @@ def split_intervals(label: Ints, weight: Floats, heavy: Bools) -> Ints:
     return _split_intervals(label, weight, heavy)  # type: ignore[no-any-return]
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _contracted(indptr, operands, value_node, placed, copied):  # type: ignore[no-untyped-def]
     n = len(indptr) - 1
     stamp = np.full(len(value_node), -1, dtype=np.int64)
@@ -100,7 +101,7 @@ def _contracted(indptr, operands, value_node, placed, copied):  # type: ignore[n
     return out_indptr, out[:filled].copy()
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _cones(indptr, nodes, sweep, placed, forced):  # type: ignore[no-untyped-def]
     n = len(indptr) - 1
     label = np.full(n, -1, dtype=np.int64)
@@ -119,7 +120,7 @@ def _cones(indptr, nodes, sweep, placed, forced):  # type: ignore[no-untyped-def
     return label
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _heavy_cuts(indptr, nodes, label, weight, heavy):  # type: ignore[no-untyped-def]
     n = len(indptr) - 1
     forced = np.zeros(n, dtype=np.bool_)
@@ -152,7 +153,7 @@ def _heavy_cuts(indptr, nodes, label, weight, heavy):  # type: ignore[no-untyped
     return forced
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _split_intervals(label, weight, heavy):  # type: ignore[no-untyped-def]
     n = len(label)
     out = label.copy()
@@ -182,14 +183,22 @@ def copied_nodes(graph: Graph, placed: Bools, free: Bools, depth_limit: int, sla
     output[graph.value_node[list(graph.outputs)]] = True
     sizes = np.concatenate(([0], np.cumsum(graph.value_nbytes)))
     made = sizes[c.first_value[1:]] - sizes[c.first_value[:-1]]
-    arguments: Any = (c.indptr, c.operands, graph.value_node, graph.value_nbytes, made)
-    candidate = placed & free & ~output
-    return _copied(*arguments, candidate, graph.is_leaf, depth_limit, slack_bytes)  # type: ignore[no-any-return]
+    nbytes, candidate = graph.value_nbytes, placed & free & ~output
+    return _copied(  # type: ignore[no-any-return]
+        c.indptr,
+        c.operands,
+        graph.value_node,
+        nbytes,
+        made,
+        candidate,
+        graph.is_leaf,
+        depth_limit,
+        slack_bytes,
+    )
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
-def own_copies(indptr, producers, copied, block):  # type: ignore[no-untyped-def]
-    """Give each copied node, in place, the first of the blocks that read it."""
+@numba.njit(cache=True)
+def _own_copies(indptr, producers, copied, block):  # type: ignore[no-untyped-def]
     for v in range(len(indptr) - 2, -1, -1):
         if block[v] >= 0:
             for e in range(indptr[v], indptr[v + 1]):
@@ -198,7 +207,12 @@ def own_copies(indptr, producers, copied, block):  # type: ignore[no-untyped-def
                     block[u] = block[v]
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+def own_copies(graph: Graph, copied: Bools, block: Ints) -> None:
+    """Give each copied node, in place, the first of the blocks that read it."""
+    _own_copies(graph.columns.indptr, graph.producers, copied, block)
+
+
+@numba.njit(cache=True)
 def _copied(indptr, operands, value_node, nbytes, made, candidate, leaf, depth_limit, slack):  # type: ignore[no-untyped-def]
     n = len(indptr) - 1
     depth = np.zeros(n, dtype=np.int64)  # 0: placed or leaf

@@ -1,7 +1,7 @@
 """Cheapest cut of a topological order into runs: merges of small clusters that are not joined by one edge.
 
-Runs of a topological order are labels that never fall along an edge, so their quotient is acyclic. The cost of
-a cluster is a task plus the bytes that it reads and writes; the optimum over runs is a shortest path.
+Runs of a topological order are labels that never fall along an edge, so their quotient is acyclic. The cost
+of a cluster is a task plus the bytes that it reads and writes; the optimum over runs is a shortest path.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,9 @@ class Price(NamedTuple):
     limit_bytes: float
 
 
-def cheapest_runs(q: Quotient, nbytes: Ints, order: Ints, mergeable: Bools, price: Price) -> tuple[Ints, float]:
+def cheapest_runs(
+    q: Quotient, nbytes: Ints, order: Ints, mergeable: Bools, price: Price
+) -> tuple[Ints, float]:
     """First cluster of each cluster's run in this order, and what all runs cost together.
 
     A run of several holds mergeable clusters of one sweep and stays within the price's limits.
@@ -54,7 +56,7 @@ def cheapest_runs(q: Quotient, nbytes: Ints, order: Ints, mergeable: Bools, pric
     )
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _cheapest_runs(  # type: ignore[no-untyped-def]
     order, sweep, seconds, mergeable, read_indptr, reads, write_indptr, writes, last_reader, nbytes,
     task_seconds, per_byte, limit_seconds, limit_bytes,
@@ -70,7 +72,10 @@ def _cheapest_runs(  # type: ignore[no-untyped-def]
             k = order[begin]
             time += seconds[k]
             if begin < end and (
-                not mergeable[k] or not mergeable[order[end]] or sweep[k] != sweep[order[end]] or time > limit_seconds
+                not mergeable[k]
+                or not mergeable[order[end]]
+                or sweep[k] != sweep[order[end]]
+                or time > limit_seconds
             ):
                 break
             for e in range(write_indptr[k], write_indptr[k + 1]):

@@ -2,8 +2,8 @@
 
 In order, each step by a lemma of `cones` or `quotient` that keeps the quotient acyclic:
 
-1. Maximal fanout-free cones of each sweep. A value that a later sweep reads is an additional live-out.
-   What matrix arithmetic made for several readers ends a cone: a tiled Cholesky gets a block per tile and sweep.
+1. Maximal fanout-free cones of each sweep. A value that a later sweep reads is an additional live-out. What
+   matrix arithmetic made for several readers ends a cone: a tiled Cholesky gets a block per tile and sweep.
 2. Cuts behind nodes whose result is much smaller than what they read, where the piece before the cut can join
    the block that makes what it reads, or where the cone is too heavy: a tile's cotangent chain keeps its
    partial sums, and the long accumulation of sums over all tiles becomes one small block.
@@ -43,6 +43,7 @@ from dagsolve.blocks.quotient import (
     quotient,
     topological,
 )
+from dagsolve.blocks.search import searched
 from dagsolve.blocks.work import NodeWork, Rates
 from dagsolve.graph import Graph
 
@@ -54,6 +55,7 @@ COPY_DEPTH = 8  # longest chain of nodes that are copied
 COPY_SLACK_BYTES = 4096  # more bytes that may cross where nodes are copied
 SHRINK_FLOOR_BYTES = 65536  # smaller operands are not worth a cut
 CUT_ROUNDS = 4
+SEARCHED_NODES = 32
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def partition(
     needed = graph.needed() & ~graph.is_leaf
     copied = copied_nodes(graph, needed, work.free, COPY_DEPTH, COPY_SLACK_BYTES)
     placed = needed & ~copied
+    if not placed.any():
+        return Partition(np.full(len(graph), -1, dtype=np.int64), copied)
     edges = placed_edges(graph, placed, copied)
     output = np.zeros(graph.value_count, dtype=np.bool_)
     output[list(graph.outputs)] = True
@@ -159,8 +163,8 @@ def _merge_thin(label: Ints, edges: Edges, weights: Weights, targets: Targets, r
     """Labels after blocks that are hardly worth a task were merged.
 
     A thin block joins its only predecessor or its only consumer, whatever that is; several thin blocks join
-    each other along a deep-first order. A block that is not thin never joins another, so ready width is lost
-    only where a task costs more than its work.
+    each other along a deep-first order; a small graph of thin nodes is searched. A block that is not thin
+    never joins another, so ready width is lost only where a task costs more than its work.
     """
     q = quotient(label, edges, weights)
     gathered = float(q.seconds[q.seconds < targets.thin_seconds].sum())
@@ -169,16 +173,21 @@ def _merge_thin(label: Ints, edges: Edges, weights: Weights, targets: Targets, r
     for merge in (absorb, contract):
         room = np.clip(1.25 * q.seconds, limit, 2 * targets.seconds)
         thin = q.seconds < targets.thin_seconds
-        gate = Gate(np.full(len(q), -1), room, targets.bytes, thin, False, True)
+        gate = Gate(np.full(len(q), -1), room, targets.bytes, thin, False, False)
         label = merged(q, merge(q, weights.nbytes, gate))
         q = quotient(label, edges, weights)
     while True:
         thin = q.seconds < targets.thin_seconds
         first, _ = cheapest_runs(q, weights.nbytes, topological(q), thin, price)
         if np.array_equal(first, np.arange(len(q))):
-            return label
+            break
         label = merged(q, first)
         q = quotient(label, edges, weights)
+    small = np.count_nonzero(label >= 0) <= SEARCHED_NODES
+    several = len(q) > len(np.unique(q.sweep))
+    if small and several and bool(np.all(weights.seconds[label >= 0] < targets.thin_seconds)):
+        return searched(label, edges, weights, price)
+    return label
 
 
 def _heavy(label: Ints, edges: Edges, weights: Weights, targets: Targets) -> Bools:
@@ -230,6 +239,6 @@ def _numbered(graph: Graph, label: Ints, copied: Bools, edges: Edges, weights: W
     number[np.lexsort((first, depth, q.sweep))] = np.arange(len(q))
     block = np.full(len(graph), -1, dtype=np.int64)
     block[placed] = number[q.of_node[placed]]
-    own_copies(graph.columns.indptr, graph.producers, copied, block)
+    own_copies(graph, copied, block)
     block.flags.writeable = False
     return Partition(block, copied)

@@ -3,14 +3,14 @@
 Clusters never mix sweeps, and an edge never goes to an earlier sweep, so no cycle of the quotient changes
 sweep: edges between sweeps are ignored when a merge is judged.
 
-Lemma (absorb). Let Q have predecessors in its sweep, all in one cluster P. Merging Q into P keeps the quotient
-acyclic. A cycle through the merged cluster that enters Q would enter from P, so it is a closed walk that leaves
-P or Q and comes back to P; leaving from P it was a cycle before, leaving from Q it was one through P -> Q.
-Dually when all consumers of P in its sweep lie in one cluster Q. Each merge is judged on the quotient left by
-those before it, so any sequence of them is sound.
+Lemma (absorb). Let Q have predecessors in its sweep, all in one cluster P. Merging Q into P keeps the
+quotient acyclic. A cycle through the merged cluster enters it at P, since Q is entered from P only. If it
+left from P it was a cycle before; if it left from Q it was one through P -> Q. Dually when all consumers of P
+in its sweep lie in one cluster Q. Each merge is judged on the quotient left by those before it, so any
+sequence of them is sound.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -68,9 +68,9 @@ def quotient(label: Ints, edges: Edges, weights: Weights) -> Quotient:
     of_node = np.full(len(label), -1, dtype=np.int64)
     of_node[placed] = inverse
     count, value_count = len(labels), max(len(weights.nbytes), 1)
-    sweep = np.zeros(count, dtype=np.int64)
+    sweep: Ints = np.zeros(count, dtype=np.int64)
     sweep[inverse] = weights.sweep[placed]
-    seconds = np.bincount(inverse, weights=weights.seconds[placed], minlength=count)
+    seconds = _totals(inverse, weights.seconds[placed], count)
     maker = of_node[weights.value_node]
 
     target = np.repeat(of_node, np.diff(edges.indptr))
@@ -92,8 +92,8 @@ def quotient(label: Ints, edges: Edges, weights: Weights) -> Quotient:
         of_node,
         sweep,
         seconds,
-        np.bincount(targets, weights=nbytes[read_values], minlength=count),
-        np.bincount(maker[write_values], weights=nbytes[write_values], minlength=count),
+        _totals(targets, nbytes[read_values], count),
+        _totals(maker[write_values], nbytes[write_values], count),
         np.searchsorted(targets, bounds),
         read_values,
         sources,
@@ -101,6 +101,12 @@ def quotient(label: Ints, edges: Edges, weights: Weights) -> Quotient:
         write_values,
         kept,
     )
+
+
+def _totals(index: Ints, amount: npt.NDArray[Any], count: int) -> Floats:
+    total: Floats = np.zeros(count)
+    np.add.at(total, index, amount)
+    return total
 
 
 class Gate(NamedTuple):
@@ -155,9 +161,22 @@ def depths(q: Quotient, order: Ints) -> Ints:
     return _depths(indptr, source, order)  # type: ignore[no-any-return]
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _merge_along(  # type: ignore[no-untyped-def]
-    indptr, neighbour, crossing, upward, seconds, reads, writes, home, room, room_bytes, thin, shrinking, chains, links
+    indptr,
+    neighbour,
+    crossing,
+    upward,
+    seconds,
+    reads,
+    writes,
+    home,
+    room,
+    room_bytes,
+    thin,
+    shrinking,
+    chains,
+    links,
 ):
     count = len(seconds)
     root = np.arange(count)
@@ -183,7 +202,9 @@ def _merge_along(  # type: ignore[no-untyped-def]
             continue
         same_home = home[k] >= 0 and home[k] == home[partner]
         if upward:
-            welcome = same_home or (shrinking and SHRINKS * writes[k] <= shared) or (chains and links[partner] == 1)
+            welcome = (
+                same_home or (shrinking and SHRINKS * writes[k] <= shared) or (chains and links[partner] == 1)
+            )
         else:
             welcome = same_home and SHRINKS * writes[k] > max(reads[k], writes[k])
         welcome = welcome or thin[k]
@@ -204,7 +225,7 @@ def _merge_along(  # type: ignore[no-untyped-def]
     return root
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _topological(indptr, targets, sweep):  # type: ignore[no-untyped-def]
     count = len(sweep)
     waiting = np.zeros(count, dtype=np.int64)
@@ -234,7 +255,7 @@ def _topological(indptr, targets, sweep):  # type: ignore[no-untyped-def]
     return order[:filled]
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _depths(indptr, sources, order):  # type: ignore[no-untyped-def]
     depth = np.zeros(len(indptr) - 1, dtype=np.int64)
     for k in order:

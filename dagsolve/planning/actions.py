@@ -111,7 +111,11 @@ class Plan:
         """Rows of (name, value) that say what the plan takes."""
         dag, blocks = self.dag, self.dag.blocks
         limit = "none" if self.memory_limit is None else format_bytes(self.memory_limit)
-        store = "all in memory" if self.store_bytes is None else f"{format_bytes(self.store_bytes)} in memory, then disk"
+        store = (
+            "all in memory"
+            if self.store_bytes is None
+            else f"{format_bytes(self.store_bytes)} in memory, then disk"
+        )
         return (
             ("nodes", f"{len(dag.graph):,}"),
             ("blocks", f"{len(dag):,} in {int(dag.levels.max(initial=-1)) + 1:,} level sets"),
@@ -120,7 +124,10 @@ class Plan:
             ("blocks read", format_bytes(sum(b.read_bytes for b in blocks))),
             ("blocks write", format_bytes(sum(b.write_bytes for b in blocks))),
             ("peak in this order", format_bytes(self.peak_bytes)),
-            ("peak per worker", f"{format_bytes(self.projected_bytes)} with {self.threads} threads, budget {limit}"),
+            (
+                "peak per worker",
+                f"{format_bytes(self.projected_bytes)} with {self.threads} threads, budget {limit}",
+            ),
             ("waiting values", store),
             ("work", f"{self.seconds:.3g} s, critical path {self.critical_seconds:.3g} s"),
         )
@@ -131,5 +138,7 @@ class Plan:
         return "\n".join(("Plan", *(f"  {name:<{width}}  {value}" for name, value in rows)))
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.summary())
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.summary()
+        )
         return f"<table><caption>Plan</caption>{rows}</table>"

@@ -2,9 +2,9 @@
 
     projected = base + transfers + threads x largest working set + store
 
-holds for every order that a scheduler may choose. `base` is what the process holds already, a working set what
-a block reads, writes and needs beside that, and the store takes the values that wait between blocks: what the
-budget leaves, and the rest of them lie on disk.
+holds for every order that a scheduler may choose. `base` is what the process holds already, a working set
+what a block reads, writes and needs beside that, and the store takes the values that wait between blocks: as
+many as the budget leaves room for, the rest of them lie on disk.
 """
 
 from dataclasses import dataclass
@@ -44,12 +44,11 @@ class Budget:
         return self.floor_bytes + store
 
     def __str__(self) -> str:
-        terms = (
-            f"base {format_bytes(self.base_bytes)} + transfers {format_bytes(self.transfer_bytes)} + {self.threads} "
-            f"threads x working set {format_bytes(self.working_set_bytes)} + values "
-            f"{format_bytes(self.projected_bytes - self.floor_bytes)}"
-        )
-        return f"{format_bytes(self.projected_bytes)} = {terms}"
+        base, transfers = format_bytes(self.base_bytes), format_bytes(self.transfer_bytes)
+        working_set = f"{self.threads} threads x working set {format_bytes(self.working_set_bytes)}"
+        values = format_bytes(self.projected_bytes - self.floor_bytes)
+        total = format_bytes(self.projected_bytes)
+        return f"{total} = base {base} + transfers {transfers} + {working_set} + values {values}"
 
 
 def bytes_of(memory_limit: int | float | str | None) -> int | None:
@@ -61,7 +60,7 @@ def bytes_of(memory_limit: int | float | str | None) -> int | None:
         return None
     try:
         limit = int(parse_bytes(memory_limit))
-    except (ValueError, TypeError, OverflowError) as fault:
+    except (ValueError, TypeError, AttributeError, OverflowError) as fault:
         raise ArgumentError(
             f'memory_limit: must be None, a number of bytes or a text like "4 GiB", got {memory_limit!r}'
         ) from fault
@@ -109,18 +108,18 @@ def _value_bytes(dag: BlockDag) -> int:
 
 def _refusal(dag: BlockDag, made: Budget) -> str:
     head = (
-        f"memory_limit is {made.memory_limit:,} bytes, the projected peak of a worker is {made.floor_bytes:,} bytes "
-        f"(base {made.base_bytes:,} + transfers {made.transfer_bytes:,} + {made.threads} threads x working set "
-        f"{made.working_set_bytes:,}) even with every waiting value on disk"
+        f"memory_limit is {made.memory_limit:,} bytes, the projected peak of a worker {made.floor_bytes:,} "
+        f"bytes even with every waiting value on disk (base {made.base_bytes:,} + transfers "
+        f"{made.transfer_bytes:,} + {made.threads} threads x working set {made.working_set_bytes:,})"
     )
     if not dag.blocks:
         return f"{head}; give at least {made.floor_bytes:,} bytes"
     block = max(dag.blocks, key=lambda b: b.working_set_bytes)
+    where = f"block {block.index} ({block.label}), recorded at {source_line(dag, block)}"
     return (
-        f"{head}. The working set is that of block {block.index} ({block.label}), recorded at "
-        f"{source_line(dag, block)}: it reads {block.read_bytes:,}, writes {block.write_bytes:,} and needs "
-        f"{block.workspace_bytes:,} bytes beside. Give at least {made.floor_bytes:,} bytes, fewer threads per worker, "
-        f"or smaller chunks"
+        f"{head}. The working set is that of {where}: it reads {block.read_bytes:,}, writes "
+        f"{block.write_bytes:,} and needs {block.workspace_bytes:,} bytes beside. Give at least "
+        f"{made.floor_bytes:,} bytes, fewer threads per worker, or smaller chunks"
     )
 
 

@@ -36,8 +36,8 @@ def replay(
     """What a plan takes, after every one of its laws was checked.
 
     Raises PlanError where an action reads a value that is absent, a block is run twice, a value is dropped or
-    loaded that is not there, memory exceeds `budget_bytes`, or where at the end a block was not run, an output
-    not handed over, or a value left behind.
+    loaded that is not there, memory exceeds `budget_bytes`, or where at the end a block was not run, an
+    output not handed over, or a value left behind.
     """
     machine = _Machine(dag, budget_bytes, store_bytes)
     for position, action in enumerate(actions):
@@ -129,9 +129,8 @@ class _Machine:
     def finish(self) -> None:
         missing = [b for b in self.dag.blocks if b.index not in self.done]
         if missing:
-            raise PlanError(
-                f"replay: {len(missing)} blocks were never run, the first is {missing[0].index} ({missing[0].label})"
-            )
+            first = f"{missing[0].index} ({missing[0].label})"
+            raise PlanError(f"replay: {len(missing)} blocks were never run, the first is {first}")
         absent = [v for v in self.dag.graph.outputs if v not in self.handed]
         if absent:
             raise PlanError(f"replay: output value {absent[0]} was never handed over")

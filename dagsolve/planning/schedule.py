@@ -24,10 +24,12 @@ def make_plan(
 ) -> Plan:
     """The plan that computes every block once and keeps every value until its last use.
 
-    Values that exceed the store's share of the budget wait on disk; that changes no action. Raises BudgetError
-    when the budget cannot hold, before any work.
+    Values that exceed the store's share of the budget wait on disk; that changes no action. Raises
+    BudgetError when the budget cannot hold, before any work.
     """
-    projection = budget(dag, memory_limit, threads=threads, transfer_bytes=transfer_bytes, base_bytes=base_bytes)
+    projection = budget(
+        dag, memory_limit, threads=threads, transfer_bytes=transfer_bytes, base_bytes=base_bytes
+    )
     orders = dict.fromkeys((tuple(range(len(dag))), greedy_order(dag)))
     actions = min((keep_everything(dag, order) for order in orders), key=lambda a: replay(dag, a).peak_bytes)
     return plan_of(dag, actions, projection)
@@ -52,7 +54,7 @@ def plan_of(dag: BlockDag, actions: Sequence[Action], projection: Budget) -> Pla
 
 
 def keep_everything(dag: BlockDag, order: Sequence[int]) -> tuple[Action, ...]:
-    """Run the blocks in this order; hand outputs over when they are made, drop the rest after the last use."""
+    """Run the blocks in this order, hand outputs over when made, drop the rest after the last use."""
     outputs = set(dag.graph.outputs)
     uses = {value: len(readers) for value, readers in dag.consumers.items()}
     actions: list[Action] = []
@@ -68,7 +70,9 @@ def keep_everything(dag: BlockDag, order: Sequence[int]) -> tuple[Action, ...]:
             uses[value] -= 1
             if not uses[value] and value not in outputs:
                 actions.append(Drop(value))
-    actions.extend(Output(v) for v in dict.fromkeys(dag.graph.outputs) if v not in handed)  # leaves handed through
+    actions.extend(
+        Output(v) for v in dict.fromkeys(dag.graph.outputs) if v not in handed
+    )  # leaves handed through
     return tuple(actions)
 
 

@@ -12,7 +12,9 @@ from dagsolve.primitive import Cost, Primitive, Specs
 from dagsolve.spec import Spec, spec
 
 
-def costed(name: str, rule: Callable[[Specs, Specs], float], view: bool = False, ufunc: str | None = None) -> Primitive:
+def costed(
+    name: str, rule: Callable[[Specs, Specs], float], view: bool = False, ufunc: str | None = None
+) -> Primitive:
     return Primitive(
         name=name,
         signature="x* -> y",
@@ -58,7 +60,9 @@ class Program:
         self.inputs: list[int] = []
         self.sweep = 0
 
-    def call(self, name: str, *operands: int, shape: tuple[int, ...] | Spec, results: int = 1, line: int = 1) -> int:
+    def call(
+        self, name: str, *operands: int, shape: tuple[int, ...] | Spec, results: int = 1, line: int = 1
+    ) -> int:
         b = self.builder
         made = shape if isinstance(shape, Spec) else spec(shape)
         return b.append(
