@@ -1,0 +1,1 @@
+"""Measurements: ours and peers alternated in one run, medians and ratios. Run with `make bench`."""

@@ -1,0 +1,23 @@
+"""All benchmarks, one after the other: prints Markdown tables and keeps them under benchmarks/results."""
+
+import os
+import sys
+
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+
+from benchmarks import cholesky_gradient, recording, second_call
+from benchmarks.measure import environment, table, write
+
+PARTS = {"recording": recording.main, "second_call": second_call.main, "cholesky_gradient": cholesky_gradient.main}
+
+
+def main(names: list[str]) -> None:
+    print(environment())  # noqa: T201
+    for name in names or PARTS:
+        rows = PARTS[name]()
+        write(name, rows)
+        print(f"\n{name}\n{table(rows)}", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
