@@ -12,23 +12,17 @@ owns lifetime, transfer and recomputation; the store decides only RAM or file:
 A stored array is not to be changed: once written, its file is kept for the next eviction, until `del`.
 """
 
+import heapq
 import math
 import os
-import shutil
-import tempfile
 import threading
-import weakref
-import zlib
 from collections import Counter, deque
 from collections.abc import Hashable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from dagsolve.errors import ArgumentError, StorageError
-
-_PLAIN_KINDS = "biufcmMSU"  # dtypes whose .npy header gives back the same dtype
+from dagsolve.tile_files import TileDirectory, TileFile, is_tile
 
 
 @dataclass(frozen=True)
@@ -46,15 +40,6 @@ class StoreStatistics:
 
 
 @dataclass(slots=True)
-class _File:
-    """One array on disk; what is needed to trust it again."""
-
-    path: str
-    checksum: int
-    nbytes: int
-
-
-@dataclass(slots=True)
 class _Entry:
     """One value: its items (one, or those of a tuple or list), arrays of which may be on disk."""
 
@@ -62,7 +47,7 @@ class _Entry:
     items: list[Any]  # None where the array is on disk only
     nbytes: int  # of its arrays
     used: int  # tick of the last use
-    files: dict[int, _File] = field(default_factory=dict)  # position -> file, if ever written
+    files: dict[int, TileFile] = field(default_factory=dict)  # position -> file, if ever written
     in_ram: bool = True
 
 
@@ -84,14 +69,13 @@ class TileStore(MutableMapping[Hashable, Any]):
         others: MutableMapping[Any, Any] | None = None,
     ) -> None:
         self.others: MutableMapping[Any, Any] = {} if others is None else others
-        self._parent = None if directory is None else os.fspath(directory)
-        self._directory: str | None = None
-        self._remove_directory: weakref.finalize[Any, Any] | None = None
+        self._directory = TileDirectory(directory)
         self._entries: dict[Hashable, _Entry] = {}
         self._next_use: dict[Hashable, deque[float]] = {}
+        self._queue: list[tuple[float, int, Hashable]] = []  # heap in the order of eviction, see `_rank`
         self._holders: Counter[int] = Counter()  # id of an array in RAM -> items that hold it
         self._ram_bytes = self._peak_ram_bytes = self._spilled_bytes = self._loaded_bytes = 0
-        self._disk_bytes = self._ticks = self._names = 0
+        self._disk_bytes = self._ticks = 0
         self._lock = threading.RLock()
         self._budget = _checked(budget_bytes)
 
@@ -106,12 +90,15 @@ class TileStore(MutableMapping[Hashable, Any]):
             entry.used = self._ticks
             if uses := self._next_use.get(key):
                 uses.popleft()
-            return _assembled(entry.kind, entry.items) if entry.in_ram else self._load(key, entry)
+            if not entry.in_ram:
+                return self._load(key, entry)
+            self._queue_up(key, entry)
+            return _assembled(entry.kind, entry.items)
 
     def __setitem__(self, key: Hashable, value: Any) -> None:
         kind = type(value) if type(value) in (tuple, list) else None
         items = list(value) if kind else [value]
-        nbytes = sum({id(item): item.nbytes for item in items if _is_tile(item)}.values())
+        nbytes = sum({id(item): item.nbytes for item in items if is_tile(item)}.values())
         with self._lock:
             self._forget(key)
             if not nbytes:
@@ -122,7 +109,7 @@ class TileStore(MutableMapping[Hashable, Any]):
             self._ticks += 1
             entry = _Entry(kind, items, nbytes, self._ticks, in_ram=False)
             if self._admits(key, entry):
-                self._enter_ram(entry)
+                self._enter_ram(key, entry)
             else:
                 self._write(key, entry)
                 self._leave_items(entry)
@@ -185,6 +172,9 @@ class TileStore(MutableMapping[Hashable, Any]):
                     self._next_use[key] = deque(moments)
                 else:
                     self._next_use.pop(key, None)
+                entry = self._entries.get(key)
+                if entry is not None and entry.in_ram:
+                    self._queue_up(key, entry)
 
     def drain(self) -> Iterator[tuple[Any, Any]]:
         """Hands over the array values one at a time, those in RAM first; each is gone from here then."""
@@ -236,9 +226,8 @@ class TileStore(MutableMapping[Hashable, Any]):
             for key in list(self._entries):
                 self._forget(key)
             self._next_use.clear()
-            if self._remove_directory is not None:
-                self._remove_directory()
-            self._directory = self._remove_directory = None
+            self._queue.clear()
+            self._directory.close()
 
     def __enter__(self) -> "TileStore":
         return self
@@ -256,7 +245,7 @@ class TileStore(MutableMapping[Hashable, Any]):
             return False
         while self._ram_bytes + self._unshared_bytes(entry) > self._budget:
             rival = self._farthest()
-            if rival is None or self._distance(rival) < self._distance(key, entry):
+            if rival is None or self._rank(key, entry) < self._rank(rival, self._entries[rival]):
                 return False
             self._spill(rival)
         return True
@@ -269,29 +258,45 @@ class TileStore(MutableMapping[Hashable, Any]):
             self._spill(key)
 
     def _farthest(self) -> Hashable | None:
-        """The key in RAM to evict next. Linear in the values in RAM: some hundreds of tiles."""
-        resident = (key for key, entry in self._entries.items() if entry.in_ram)
-        return max(resident, key=self._distance, default=None)
+        """The key in RAM to evict next."""
+        while self._queue:
+            next_use, used, key = self._queue[0]
+            entry = self._entries.get(key)
+            if entry is not None and entry.in_ram and (next_use, used) == self._rank(key, entry):
+                return key
+            heapq.heappop(self._queue)  # used, hinted, evicted or forgotten since it was queued
+        return None
 
-    def _distance(self, key: Hashable, entry: _Entry | None = None) -> tuple[float, int]:
-        """How far the next use of a value is; unknown or no use is farthest, then the longest idle."""
+    def _rank(self, key: Hashable, entry: _Entry) -> tuple[float, int]:
+        """Place in the order of eviction: the farthest next use first; then the longest idle.
+
+        No use or an unknown one is farthest.
+        """
         uses = self._next_use.get(key)
-        return (uses[0] if uses else math.inf, -(entry or self._entries[key]).used)
+        return (-uses[0] if uses else -math.inf, entry.used)
+
+    def _queue_up(self, key: Hashable, entry: _Entry) -> None:
+        heapq.heappush(self._queue, (*self._rank(key, entry), key))
+        if len(self._queue) > 4 * len(self._entries) + 64:  # mostly out of date
+            resident = [(k, e) for k, e in self._entries.items() if e.in_ram]
+            self._queue = [(*self._rank(k, e), k) for k, e in resident]
+            heapq.heapify(self._queue)
 
     def _unshared_bytes(self, entry: _Entry) -> int:
-        fresh = {id(item): item.nbytes for item in entry.items if _is_tile(item)}
+        fresh = {id(item): item.nbytes for item in entry.items if is_tile(item)}
         return sum(nbytes for held, nbytes in fresh.items() if not self._holders[held])
 
-    def _enter_ram(self, entry: _Entry) -> None:
-        for item in filter(_is_tile, entry.items):
+    def _enter_ram(self, key: Hashable, entry: _Entry) -> None:
+        for item in filter(is_tile, entry.items):
             if not self._holders[id(item)]:
                 self._ram_bytes += item.nbytes
             self._holders[id(item)] += 1
         entry.in_ram = True
+        self._queue_up(key, entry)
         self._peak_ram_bytes = max(self._peak_ram_bytes, self._ram_bytes)
 
     def _leave_ram(self, entry: _Entry) -> None:
-        for item in filter(_is_tile, entry.items):
+        for item in filter(is_tile, entry.items):
             self._holders[id(item)] -= 1
             if not self._holders[id(item)]:
                 del self._holders[id(item)]
@@ -310,10 +315,7 @@ class TileStore(MutableMapping[Hashable, Any]):
             self._leave_ram(entry)
         for file in entry.files.values():
             self._disk_bytes -= file.nbytes
-            try:
-                os.unlink(file.path)
-            except FileNotFoundError:
-                pass  # somebody cleaned up; the value is to go anyway
+            self._directory.remove(file)
         return True
 
     # Files
@@ -326,52 +328,32 @@ class TileStore(MutableMapping[Hashable, Any]):
 
     def _write(self, key: Hashable, entry: _Entry) -> None:
         """Writes the arrays that have no file yet; all or none are recorded."""
-        written: dict[int, _File] = {}
-        for i, item in enumerate(entry.items):
-            if i in entry.files or not _is_tile(item):
-                continue
-            try:
-                written[i] = self._write_array(item)
-            except OSError as fault:
-                for file in written.values():
-                    os.unlink(file.path)
-                raise StorageError(
-                    f"TileStore: the tile of key {key!r} ({item.nbytes:,} bytes) could not be written to"
-                    f" {self._directory or self._parent or tempfile.gettempdir()}: {fault};"
-                    " free space there, or name another directory"
-                ) from fault
+        written: dict[int, TileFile] = {}
+        try:
+            for i, item in enumerate(entry.items):
+                if i not in entry.files and is_tile(item):
+                    written[i] = self._directory.write(item)
+        except StorageError as fault:
+            for file in written.values():
+                self._directory.remove(file)
+            raise StorageError(f"TileStore: key {key!r}: {fault}") from fault
         entry.files |= written
         moved = sum(file.nbytes for file in written.values())
         self._disk_bytes += moved
         self._spilled_bytes += moved
 
-    def _write_array(self, array: np.ndarray[Any, Any]) -> _File:
-        if self._directory is None:
-            self._directory = tempfile.mkdtemp(prefix="dagsolve-tiles-", dir=self._parent)
-            self._remove_directory = weakref.finalize(self, shutil.rmtree, self._directory, True)
-        if not (array.flags.c_contiguous or array.flags.f_contiguous):
-            array = np.ascontiguousarray(array)
-        self._names += 1
-        path = os.path.join(self._directory, f"{self._names}.npy")
-        try:
-            with open(path + ".part", "wb", buffering=0) as file:
-                np.lib.format.write_array(file, array, allow_pickle=False)
-            os.replace(path + ".part", path)
-        except OSError:
-            if os.path.exists(path + ".part"):
-                os.unlink(path + ".part")
-            raise
-        return _File(path, _checksum(array), array.nbytes)
-
     def _load(self, key: Hashable, entry: _Entry) -> Any:
         """The value read from its files; kept in RAM too if it deserves the room."""
         items = list(entry.items)
-        for i, file in entry.files.items():
-            items[i] = _read(key, file)
+        try:
+            for i, file in entry.files.items():
+                items[i] = self._directory.read(file)
+        except StorageError as fault:
+            raise StorageError(f"TileStore: key {key!r}: {fault}") from fault
         self._loaded_bytes += sum(file.nbytes for file in entry.files.values())
         entry.items = items
         if self._admits(key, entry):
-            self._enter_ram(entry)
+            self._enter_ram(key, entry)
         else:
             self._leave_items(entry)
         return _assembled(entry.kind, items)
@@ -383,35 +365,5 @@ def _checked(budget_bytes: int | None) -> int | None:
     return budget_bytes
 
 
-def _is_tile(item: Any) -> bool:
-    """Whether an item is counted and may go to file: a plain numeric NumPy array that owns what it shows."""
-    return (
-        type(item) is np.ndarray
-        and item.dtype.kind in _PLAIN_KINDS
-        and item.nbytes > 0
-        and 0 not in item.strides  # a broadcast scalar: nothing to gain on disk
-    )
-
-
 def _assembled(kind: type | None, items: list[Any]) -> Any:
     return items[0] if kind is None else kind(items)
-
-
-def _checksum(array: np.ndarray[Any, Any]) -> int:
-    flat = array.reshape(-1, order="A")  # a view: the array is contiguous in C or Fortran order
-    return zlib.crc32(flat.view(np.uint8).data)
-
-
-def _read(key: Hashable, file: _File) -> np.ndarray[Any, Any]:
-    """The array of a file, whose bytes are as they were written."""
-    try:
-        array: np.ndarray[Any, Any] = np.load(file.path, allow_pickle=False)
-        fault = None if _checksum(array) == file.checksum else "its checksum differs from the one written"
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        fault = str(error)
-    if fault is not None:
-        raise StorageError(
-            f"TileStore: the file {file.path} of key {key!r} ({file.nbytes:,} bytes) is damaged: {fault};"
-            " check the disk, or name another directory, and run again"
-        )
-    return array

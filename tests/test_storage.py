@@ -4,6 +4,7 @@ import os
 import pathlib
 from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 
 import dask
 import dask.array
@@ -250,7 +251,7 @@ def test_damaged_file_is_named(tmp_path, harm):
         z["the key"] = tile(1)
         z["other"] = tile(2)
         harm(files(tmp_path)[0])
-        with pytest.raises(StorageError, match=r"\.npy of key 'the key' \(616 bytes\) is damaged"):
+        with pytest.raises(StorageError, match=r"key 'the key': .*\.npy \(616 bytes\) is damaged"):
             z["the key"]
         assert same(z["other"], tile(2))
         del z["the key"]
@@ -260,7 +261,7 @@ def test_damaged_file_is_named(tmp_path, harm):
 def test_refused_write_is_named_and_loses_nothing(tmp_path):
     store = TileStore(tmp_path / "absent", budget_bytes=TILE)
     store["a"] = tile(1)
-    with pytest.raises(StorageError, match=r"key 'a' \(616 bytes\) could not be written to .*absent"):
+    with pytest.raises(StorageError, match=r"key 'a': a tile of 616 bytes could not be written to .*absent"):
         store["b"] = tile(2)
     assert same(dict(store), {"a": tile(1)})
     assert store.evict() == -1
@@ -375,6 +376,13 @@ class StoreAgainstDict(RuleBasedStateMachine):
         assert held <= (self.store.budget_bytes if self.store.budget_bytes is not None else held)
         tiles = {id(a): a.nbytes for e in self.store._entries.values() if e.in_ram for a in e.items}
         assert held == sum(tiles.values())
+
+    @invariant()
+    def next_to_go(self):
+        """The queue's answer is that of a search through all values in RAM."""
+        entries, uses = self.store._entries, self.store._next_use
+        ranks = {k: (-(uses.get(k) or [inf])[0], e.used) for k, e in entries.items() if e.in_ram}
+        assert self.store._farthest() == min(ranks, key=ranks.get, default=None)
 
     def teardown(self):
         self.store.close()
