@@ -8,7 +8,11 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 from benchmarks import cholesky_gradient, recording, second_call
 from benchmarks.measure import environment, table, write
 
-PARTS = {"recording": recording.main, "second_call": second_call.main, "cholesky_gradient": cholesky_gradient.main}
+PARTS = {
+    "recording": recording.main,
+    "second_call": second_call.main,
+    "cholesky_gradient": cholesky_gradient.main,
+}
 
 
 def main(names: list[str]) -> None:

@@ -14,7 +14,9 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "scipy", "dask", "distributed", "jax", "autograd")
 
 
-def alternated(contenders: Mapping[str, Callable[[], object]], rounds: int, warmups: int = 1) -> dict[str, float]:
+def alternated(
+    contenders: Mapping[str, Callable[[], object]], rounds: int, warmups: int = 1
+) -> dict[str, float]:
     """Median seconds of each contender over so many rounds, taken in turns after warm-up rounds."""
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(-warmups, rounds):

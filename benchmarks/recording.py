@@ -29,5 +29,9 @@ def number(x):
 def main() -> list[dict[str, object]]:
     x = np.ones(10)
     programs = {"x * x": product, "np.tanh(x)": ufunc, "2.0 * x": number}
-    medians = alternated({name: lambda f=f: ds.trace(f, x) for name, f in programs.items()}, rounds=15, warmups=3)
-    return [{"operation": name, "µs": f"{1e6 * seconds / OPERATIONS:.2f}"} for name, seconds in medians.items()]
+    medians = alternated(
+        {name: lambda f=f: ds.trace(f, x) for name, f in programs.items()}, rounds=15, warmups=3
+    )
+    return [
+        {"operation": name, "µs": f"{1e6 * seconds / OPERATIONS:.2f}"} for name, seconds in medians.items()
+    ]

@@ -24,7 +24,15 @@ from dagsolve.tree import flatten, unflatten
 class Gradient:
     """A transformed function: calling it gives the gradient, `.plan` and `.trace` say what that takes."""
 
-    def __init__(self, who: str, f: Callable[..., Any], argnums: Any, has_aux: bool, value: bool, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        who: str,
+        f: Callable[..., Any],
+        argnums: Any,
+        has_aux: bool,
+        value: bool,
+        options: dict[str, Any],
+    ) -> None:
         self._who, self._f, self._argnums, self._has_aux, self._value = who, f, argnums, has_aux, value
         self._options = Options.read(who, options)
         self._wanted = _argnums(who, argnums)
@@ -78,10 +86,14 @@ class Gradient:
                 raise ArgumentError(f"{shown} must return a pair (value, aux) with has_aux=True")
             example = example[0]
         if not isinstance(example, int):
-            raise ShapeError(f"{shown} must return one scalar, got {type(example).__name__}. Use ds.vjp for several results.")
+            raise ShapeError(
+                f"{shown} must return one scalar, got {type(example).__name__}. Use ds.vjp for several results."
+            )
         of = trace.graph.spec(trace.graph.outputs[0])
         if of.shape != ():
-            raise ShapeError(f"{shown} must return a scalar of shape (), got shape {of.shape}. Sum it, or use ds.vjp.")
+            raise ShapeError(
+                f"{shown} must return a scalar of shape (), got shape {of.shape}. Sum it, or use ds.vjp."
+            )
         if of.dtype.kind != "f":
             raise DtypeError(f"{shown} must return a real floating number, got {of.dtype}.")
 
@@ -89,7 +101,9 @@ class Gradient:
         return f"<{self.__name__} argnums={self._argnums}>"
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, **options: Any) -> Gradient:
+def grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, has_aux: bool = False, **options: Any
+) -> Gradient:
     """The function that gives the gradient of a scalar function f.
 
     f         takes arrays and numbers, also in nested dicts, lists, tuples and dataclasses; ordinary NumPy inside
@@ -138,14 +152,18 @@ def vjp(f: Callable[..., Any], *primals: Any, **options: Any) -> tuple[Any, Call
     return value, pullback
 
 
-def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], **options: Any) -> tuple[Any, Any]:
+def jvp(
+    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], **options: Any
+) -> tuple[Any, Any]:
     """(f(*primals), its derivative in the direction of the tangents).
 
     Tangents have the containers, shapes and dtypes of the primals. Raises ShapeError otherwise.
     """
     chosen = Options.read("jvp", options)
     if len(primals) != len(tangents):
-        raise ArgumentError(f"jvp: tangents must be one per primal, got {len(tangents)} for {len(primals)} primals")
+        raise ArgumentError(
+            f"jvp: tangents must be one per primal, got {len(tangents)} for {len(primals)} primals"
+        )
     trace = _trace("jvp", f, tuple(primals), tuple(range(len(primals))))
     inputs = list(range(len(trace.values)))
     directions = []
@@ -167,7 +185,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
         executor = executor_for(chosen)
         compiled = compile_trace(trace, inputs, TANGENT, chosen, executor)
         values, dots = run(compiled, trace, executor, chosen, directions)
-    return tuple(unflatten(trace.result, [_number(y) for y in part]) for part in (values, dots))  # type: ignore[return-value]
+    return tuple(unflatten(trace.result, [_number(y) for y in part]) for part in (values, dots))
 
 
 def trace(f: Callable[..., Any], *args: Any, **options: Any) -> Graph:
@@ -188,12 +206,18 @@ def operator_matrix(graph: Graph, *args: Array) -> tuple[OperatorMatrix, Operato
     Reference: A. Edelman, E. Akyürek, Y. Wang, SIAM J. Matrix Anal. Appl. 45 (2024), eq. (1).
     """
     if len(args) != len(graph.inputs):
-        raise ArgumentError(f"operator_matrix: the graph has {len(graph.inputs)} inputs, got {len(args)} arrays")
+        raise ArgumentError(
+            f"operator_matrix: the graph has {len(graph.inputs)} inputs, got {len(args)} arrays"
+        )
     missing = [v for v in graph.constants if v not in graph.captured]
     if missing:
-        raise ArgumentError("operator_matrix: the graph's constants have no values; use a graph from ds.trace")
+        raise ArgumentError(
+            "operator_matrix: the graph's constants have no values; use a graph from ds.trace"
+        )
     arrays = [np.asarray(x) if isinstance(x, (int, float, complex)) else x for x in args]
-    return _operator_matrix(graph, {**graph.captured, **dict(zip(graph.inputs, arrays, strict=True))}, graph.inputs)
+    return _operator_matrix(
+        graph, {**graph.captured, **dict(zip(graph.inputs, arrays, strict=True))}, graph.inputs
+    )
 
 
 def _trace(who: str, f: Callable[..., Any], args: tuple[Any, ...], wanted: Sequence[int]) -> Trace:
@@ -243,12 +267,21 @@ def _inlined(
     return outputs[:count], outputs[count:]
 
 
-def _leaves(trace: Trace, numbers: dict[int, Any], new: Sequence[int], given: Sequence[Any]) -> dict[int, Any]:
+def _leaves(
+    trace: Trace, numbers: dict[int, Any], new: Sequence[int], given: Sequence[Any]
+) -> dict[int, Any]:
     values = [x if isinstance(x, Tracer) else np.asarray(x) for x in trace.values]
-    return {**trace.constants, **numbers, **dict(zip(trace.graph.inputs, values, strict=True)), **dict(zip(new, given, strict=True))}
+    return {
+        **trace.constants,
+        **numbers,
+        **dict(zip(trace.graph.inputs, values, strict=True)),
+        **dict(zip(new, given, strict=True)),
+    }
 
 
-def _by_argument(trace: Trace, wanted: Sequence[int], inputs: Sequence[int], bars: Sequence[Any]) -> list[Any]:
+def _by_argument(
+    trace: Trace, wanted: Sequence[int], inputs: Sequence[int], bars: Sequence[Any]
+) -> list[Any]:
     """Cotangents in the containers of the wanted arguments; numbers where the arguments were numbers."""
     found = dict(zip(inputs, bars, strict=True))
     made = []
@@ -275,7 +308,11 @@ def _like(who: str, x: Any, of: Any) -> Any:
     if isinstance(x, Tracer):
         found: Any = x
     else:
-        found = np.asarray(x, dtype=of.dtype) if not hasattr(x, "dtype") or isinstance(x, np.generic) else x.astype(of.dtype, copy=False)
+        found = (
+            np.asarray(x, dtype=of.dtype)
+            if not hasattr(x, "dtype") or isinstance(x, np.generic)
+            else x.astype(of.dtype, copy=False)
+        )
     if tuple(found.shape) != of.shape:
         raise ShapeError(f"{who} must have shape {of.shape}, got {tuple(found.shape)}")
     return found

@@ -39,4 +39,3 @@ class Options:
                 f'{who}: scheduler must be None, "sync", "threads" or a distributed Client, got {scheduler!r}'
             )
         return cls(**made)
-

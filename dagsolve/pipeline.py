@@ -50,7 +50,14 @@ class Compiled:
 _KEPT: OrderedDict[Any, Compiled] = OrderedDict()
 
 
-def compile_trace(trace: Trace, wanted: Sequence[int], mode: str, options: Options, executor: Executor, seeded: Sequence[int] = (0,)) -> Compiled:
+def compile_trace(
+    trace: Trace,
+    wanted: Sequence[int],
+    mode: str,
+    options: Options,
+    executor: Executor,
+    seeded: Sequence[int] = (0,),
+) -> Compiled:
     """The plan of a traced function and one mode of derivative; `wanted` are positions of inputs.
 
     Raises BudgetError when `memory_limit` cannot be kept, before any work.
@@ -107,7 +114,9 @@ def executor_for(options: Options) -> Executor:
     return executor_of(options.scheduler)
 
 
-def _sweeps(cut: Tiled, wanted: Sequence[int], mode: str, seeded: Sequence[int]) -> tuple[Sweeps, tuple[Layout, ...], tuple[Layout, ...]]:
+def _sweeps(
+    cut: Tiled, wanted: Sequence[int], mode: str, seeded: Sequence[int]
+) -> tuple[Sweeps, tuple[Layout, ...], tuple[Layout, ...]]:
     """The graph with its second sweep, and the layouts of seeds and derivatives."""
     inputs = [cut.inputs[k] for k in wanted]
     values = [v for layout in inputs for v in layout.values]
@@ -137,7 +146,9 @@ def _input_chunks(trace: Trace, options: Options) -> tuple[Chunks, ...]:
         known = set(trace.argument)
         for number in chosen:
             if number not in known:
-                raise ArgumentError(f"chunks: argument {number!r} is not an array argument; these are {sorted(known)}")
+                raise ArgumentError(
+                    f"chunks: argument {number!r} is not an array argument; these are {sorted(known)}"
+                )
     made = []
     for value, number, name in zip(trace.values, trace.argument, trace.names, strict=True):
         entry = chosen.get(number) if isinstance(chosen, Mapping) else chosen

@@ -50,7 +50,9 @@ class Saved:
         try:
             return self._values[name]
         except KeyError:
-            raise AttributeError(f"residual {name!r} was not saved; saved are {sorted(self._values)}") from None
+            raise AttributeError(
+                f"residual {name!r} was not saved; saved are {sorted(self._values)}"
+            ) from None
 
     def items(self) -> Iterable[tuple[str, Array]]:
         return self._values.items()
@@ -162,9 +164,7 @@ class Primitive:
         rule = self.forward if self.forward_kernel is None else self.forward_kernel
         return rule(xp, *operands, **params)
 
-    def saved(
-        self, operands: Arrays, results: Arrays, specs: Mapping[str, Spec], wanted: Wanted
-    ) -> Saved:
+    def saved(self, operands: Arrays, results: Arrays, specs: Mapping[str, Spec], wanted: Wanted) -> Saved:
         """The residuals of a call for the cotangents of the wanted operands."""
         named = dict(zip(self.operand_names(len(operands)), operands, strict=True))
         named.update(zip(self.results, results, strict=True))
@@ -238,7 +238,9 @@ def _fit_shape(
         value = xp.sum(value, axis=tuple(range(-len(shape), -len(target))))
         shape = shape[skip:]
     padded = (1,) * (len(target) - len(shape)) + shape
-    axes = tuple(k - len(target) for k, (n, m) in enumerate(zip(padded, target, strict=True)) if m == 1 and n != 1)
+    axes = tuple(
+        k - len(target) for k, (n, m) in enumerate(zip(padded, target, strict=True)) if m == 1 and n != 1
+    )
     if padded != shape:
         value = xp.reshape(value, (*lead, *padded))
     if axes:

@@ -127,22 +127,36 @@ def _check_dependence(who: str, graph: Graph, layouts: Sequence[Layout]) -> None
 
 def _check(who: str, y: Any, arrays: Sequence[Any], cotangent: Any) -> None:
     if dask.config.get("array.query-planning", False):
-        raise UnsupportedError(f"{who}: dask's array.query-planning is on; set it to False, its graphs are not supported")
+        raise UnsupportedError(
+            f"{who}: dask's array.query-planning is on; set it to False, its graphs are not supported"
+        )
     for name, x in [("y", y), *((f"xs[{k}]", x) for k, x in enumerate(arrays))]:
         if not isinstance(x, da.Array):
-            raise ArgumentError(f"{who}: {name} must be a dask.array.Array, got {type(x).__name__}. For NumPy functions use ds.grad.")
+            raise ArgumentError(
+                f"{who}: {name} must be a dask.array.Array, got {type(x).__name__}. For NumPy functions use ds.grad."
+            )
         if x.dtype.kind not in "fc":
-            raise DtypeError(f"{who}: {name} must have a floating dtype, got {x.dtype}. Convert it with .astype(float).")
+            raise DtypeError(
+                f"{who}: {name} must have a floating dtype, got {x.dtype}. Convert it with .astype(float)."
+            )
         if any(n != n for n in x.shape):
-            raise UnknownSpecError(f"{who}: the shape {x.shape} of {name} is unknown. Call {name}.compute_chunk_sizes() first.")
+            raise UnknownSpecError(
+                f"{who}: the shape {x.shape} of {name} is unknown. Call {name}.compute_chunk_sizes() first."
+            )
     if not arrays:
         raise ArgumentError(f"{who}: xs must hold at least one Dask array")
     if cotangent is None and y.shape != ():
-        raise ShapeError(f"{who}: y must be a scalar, got shape {y.shape}. Sum it, or give a cotangent of that shape.")
+        raise ShapeError(
+            f"{who}: y must be a scalar, got shape {y.shape}. Sum it, or give a cotangent of that shape."
+        )
 
 
 def _cotangent(who: str, y: Any, cotangent: Any) -> Any:
-    seed = cotangent if isinstance(cotangent, da.Array) else da.from_array(np.asarray(cotangent), chunks=y.chunks)
+    seed = (
+        cotangent
+        if isinstance(cotangent, da.Array)
+        else da.from_array(np.asarray(cotangent), chunks=y.chunks)
+    )
     if seed.shape != y.shape:
         raise ShapeError(f"{who}: cotangent must have y's shape {y.shape}, got {seed.shape}")
     return seed.astype(y.dtype).rechunk(y.chunks, method="tasks")
@@ -156,9 +170,13 @@ def _chunk_spec(y: Any, key: Any) -> Any:
     return spec([lengths[k] for lengths, k in zip(y.chunks, key[1:], strict=True)], y.dtype)
 
 
-def _collection(name: str, tasks: Mapping[Hashable, Any], places: Mapping[int, Hashable], values: Sequence[int], like: Any) -> Any:
+def _collection(
+    name: str, tasks: Mapping[Hashable, Any], places: Mapping[int, Hashable], values: Sequence[int], like: Any
+) -> Any:
     """A lazy array whose chunks are these values."""
-    aliases = {(name, *index): places[v] for index, v in zip(np.ndindex(*map(len, like.chunks)), values, strict=True)}
+    aliases = {
+        (name, *index): places[v] for index, v in zip(np.ndindex(*map(len, like.chunks)), values, strict=True)
+    }
     return da.Array({**tasks, **aliases}, name, like.chunks, dtype=like.dtype, meta=like._meta)
 
 
@@ -166,8 +184,9 @@ def _task_rechunks(graph: Any) -> Any:
     """The graph with every P2P rechunk, which moves data behind the graph's back, replaced by tasks."""
     if not isinstance(graph, HighLevelGraph):
         return graph
-    layers, dependencies = dict(graph.layers), dict(graph.dependencies)
-    for name, layer in graph.layers.items():
+    layers: dict[str, Any] = dict(graph.layers)
+    dependencies = dict(graph.dependencies)
+    for name, layer in tuple(layers.items()):
         if type(layer).__name__ != "P2PRechunkLayer":
             continue
         old = da.Array(graph, layer.name_input, layer.chunks_input, dtype=np.float64)

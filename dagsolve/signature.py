@@ -45,7 +45,9 @@ class Signature:
         if not self.variadic:
             if count != len(self.operands):
                 names = ", ".join(self.operands)
-                raise ShapeError(f"{self.primitive}: takes {len(self.operands)} operands ({names}), got {count}")
+                raise ShapeError(
+                    f"{self.primitive}: takes {len(self.operands)} operands ({names}), got {count}"
+                )
             return self.operands
         return tuple(f"{self.operands[-1]}{k}" for k in range(count))
 
@@ -55,7 +57,9 @@ class Signature:
         found: dict[str, int] = {}
         for name, dims, shape in zip(self.operands, self.operand_dims, shapes, strict=True):
             core = shape[len(shape) - len(dims) :] if len(shape) >= len(dims) else None
-            agrees = core is not None and all(found.setdefault(d, n) == n for d, n in zip(dims, core, strict=True))
+            agrees = core is not None and all(
+                found.setdefault(d, n) == n for d, n in zip(dims, core, strict=True)
+            )
             if not agrees:
                 wanted = ", ".join(("...", *dims))
                 given = {d: n for d, n in found.items() if d in dims}
@@ -69,7 +73,9 @@ class Signature:
         try:
             lead = broadcast_shapes(*leads)
         except ShapeError as fault:
-            raise ShapeError(f"{self.primitive}: operands of {', '.join(map(str, shapes))}: {fault}") from None
+            raise ShapeError(
+                f"{self.primitive}: operands of {', '.join(map(str, shapes))}: {fault}"
+            ) from None
         return tuple(lead + tuple(dims[d] for d in r) for r in self.result_dims)
 
 

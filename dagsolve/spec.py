@@ -48,7 +48,9 @@ def spec(shape: int | Sequence[int], dtype: Any = np.float64) -> Spec:
         key = (lengths, np.dtype(dtype))
         found = _INTERNED.get(key)
     except TypeError as fault:
-        raise ArgumentError(f"spec: shape and dtype must be lengths and a NumPy dtype, got {shape!r}, {dtype!r}") from fault
+        raise ArgumentError(
+            f"spec: shape and dtype must be lengths and a NumPy dtype, got {shape!r}, {dtype!r}"
+        ) from fault
     if found is not None:
         return found
     lengths = tuple(int(n) for n in lengths)

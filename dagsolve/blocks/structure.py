@@ -68,9 +68,7 @@ class BlockDag:
     def edges(self) -> tuple[tuple[int, int], ...]:
         """(producer, consumer) pairs of blocks, each once: the nonzeros of L."""
         producer = self.producer
-        return tuple(
-            sorted({(producer[v], b.index) for b in self.blocks for v in b.reads if v in producer})
-        )
+        return tuple(sorted({(producer[v], b.index) for b in self.blocks for v in b.reads if v in producer}))
 
     @cached_property
     def levels(self) -> Ints:

@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from dagsolve.spec import Spec
 
-Params = tuple[tuple[str, Any], ...]  # (name, value), sorted by name; values are numbers, strings, tuples, None
+Params = tuple[
+    tuple[str, Any], ...
+]  # (name, value), sorted by name; values are numbers, strings, tuples, None
 Ints = npt.NDArray[np.int64]
 
 INPUT = "input"  # a node of this primitive is a leaf: an argument of the traced function

@@ -82,7 +82,8 @@ class Graph:
 
     def spec(self, value: int) -> Spec:
         """Spec of a value."""
-        return self.columns.specs[self.columns.spec[value]]
+        found: Spec = self.columns.specs[self.columns.spec[value]]
+        return found
 
     @cached_property
     def value_node(self) -> Ints:
@@ -130,7 +131,8 @@ class Graph:
 
     def levels(self) -> Ints:
         """Level of each node: longest distance from the leaves in edges, shape (N,)."""
-        return longest_distance(self.columns.indptr, self.producers, np.ones(len(self)))[0].astype(np.int64)
+        distance, _ = longest_distance(self.columns.indptr, self.producers, np.ones(len(self)))
+        return np.asarray(distance, dtype=np.int64)
 
     def counts(self) -> Counter[str]:
         """Number of nodes by primitive."""
@@ -150,7 +152,9 @@ class Graph:
 
     def needed(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         """Whether the outputs need a node, shape (N,)."""
-        return reachable_backward(self.columns.indptr, self.producers, self.value_node[list(self.outputs)], len(self))
+        return reachable_backward(
+            self.columns.indptr, self.producers, self.value_node[list(self.outputs)], len(self)
+        )
 
     def check(self) -> "Graph":
         """The graph itself, after its laws were verified: run in tests after every transformation.

@@ -41,7 +41,7 @@ def reachable_forward(indptr: Ints, producers: Ints, starts: Any, n: int) -> Boo
     return _reachable_forward(indptr, producers, np.asarray(starts, dtype=np.int64), n)  # type: ignore[no-any-return]
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _longest_distance(indptr, producers, weight):  # type: ignore[no-untyped-def]
     n = len(indptr) - 1
     distance = np.zeros(n)
@@ -55,7 +55,7 @@ def _longest_distance(indptr, producers, weight):  # type: ignore[no-untyped-def
     return distance, before
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _reachable_backward(indptr, producers, starts, n):  # type: ignore[no-untyped-def]
     seen = np.zeros(n, dtype=np.bool_)
     for s in starts:
@@ -67,7 +67,7 @@ def _reachable_backward(indptr, producers, starts, n):  # type: ignore[no-untype
     return seen
 
 
-@numba.njit(cache=True)  # type: ignore[misc]
+@numba.njit(cache=True)
 def _reachable_forward(indptr, producers, starts, n):  # type: ignore[no-untyped-def]
     seen = np.zeros(n, dtype=np.bool_)
     for s in starts:

@@ -25,7 +25,9 @@ def cholesky(a: Array, lower: bool = False, overwrite_a: bool = False, check_fin
 
     a has shape (..., n, n). Raises FactorisationError when a is indefinite or holds NaN.
     """
-    factor = np.linalg.cholesky(a) if hasattr(a, "__dagsolve_recorder__") else PRIMITIVES["cholesky"](_array(a))
+    factor = (
+        np.linalg.cholesky(a) if hasattr(a, "__dagsolve_recorder__") else PRIMITIVES["cholesky"](_array(a))
+    )
     return factor if lower else _adjoint(factor)
 
 
@@ -51,19 +53,28 @@ def solve_triangular(
         raise ShapeError(f"solve_triangular: b must have shape (n,) or (n, k), got {b.shape}")
     columns = np.reshape(b, (-1, 1)) if b.ndim == 1 else b
     x = PRIMITIVES["solve_triangular"](
-        a, columns, lower=bool(lower), transposed=_ADJOINT[trans], right=False, unit_diagonal=bool(unit_diagonal)
+        a,
+        columns,
+        lower=bool(lower),
+        transposed=_ADJOINT[trans],
+        right=False,
+        unit_diagonal=bool(unit_diagonal),
     )
     return np.reshape(x, (-1,)) if b.ndim == 1 else x
 
 
-def cho_solve(c_and_lower: tuple[Array, bool], b: Array, overwrite_b: bool = False, check_finite: bool = True) -> Array:
+def cho_solve(
+    c_and_lower: tuple[Array, bool], b: Array, overwrite_b: bool = False, check_finite: bool = True
+) -> Array:
     """x with a x = b from the Cholesky factor (c, lower) of a."""
     c, lower = c_and_lower
     first, second = ("N", "C") if lower else ("C", "N")
     return solve_triangular(c, solve_triangular(c, b, trans=first, lower=lower), trans=second, lower=lower)
 
 
-def cho_factor(a: Array, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Array, bool]:
+def cho_factor(
+    a: Array, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
+) -> tuple[Array, bool]:
     """The factor and whether it is the lower one, as `cho_solve` takes them."""
     return cholesky(a, lower), lower
 

@@ -6,7 +6,7 @@ cotangents. A reverse sweep records such a node where the base primitive has a `
 else it records the traceable mathematics directly. Differentiating a pullback node expands it first.
 """
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from dagsolve.errors import GraphError
@@ -18,7 +18,7 @@ from dagsolve.spec import Spec, spec
 _PULLBACK = ".pullback."
 
 
-@lru_cache(maxsize=None)
+@cache
 def find(name: str) -> Primitive:
     """The primitive of this name.
 
@@ -43,7 +43,11 @@ def is_pullback(primitive: Primitive) -> bool:
 
 
 def pullback_node(
-    base: Primitive, saved: Saved, cotangents: tuple[Array | None, ...], wanted: Wanted, params: dict[str, Any]
+    base: Primitive,
+    saved: Saved,
+    cotangents: tuple[Array | None, ...],
+    wanted: Wanted,
+    params: dict[str, Any],
 ) -> tuple[Array, ...]:
     """Cotangents of the wanted operands, recorded or run as one pullback node."""
     derived = find(base.name + _PULLBACK + ".".join(wanted))
@@ -64,7 +68,10 @@ def expand(
     base, wanted = _base_and_wanted(primitive.name)
     saved, cotangents = _unpack(base, wanted, operands, params["given"], params["specs"])
     made = base.pull(xp, saved, cotangents, wanted, dict(params["params"]), kernel=kernel)
-    return tuple(xp.zeros(saved.specs[name].shape) if x_bar is None else x_bar for name, x_bar in zip(wanted, made, strict=True))
+    return tuple(
+        xp.zeros(saved.specs[name].shape) if x_bar is None else x_bar
+        for name, x_bar in zip(wanted, made, strict=True)
+    )
 
 
 def _base_and_wanted(name: str) -> tuple[Primitive, Wanted]:
@@ -105,7 +112,9 @@ def _pullback_primitive(base: Primitive, wanted: Wanted) -> Primitive:
         named = [spec(shape, dtype) for _, shape, dtype in specs]
         split = len(named) - len(base.results)
         forward_cost = base.costs(tuple(named[:split]), tuple(named[split:]), dict(params))
-        return Cost(forward_cost.pullback_flops, 2 * forward_cost.pullback_flops, forward_cost.workspace_items)
+        return Cost(
+            forward_cost.pullback_flops, 2 * forward_cost.pullback_flops, forward_cost.workspace_items
+        )
 
     return Primitive(
         name=name,

@@ -11,9 +11,10 @@ import numpy as np
 
 from dagsolve.errors import UnsupportedError
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.tracing.composed import COMPOSED, astype, matmul, matrix_transpose, power, reshape, transpose
+from dagsolve.tracing.composed import COMPOSED, astype, matrix_transpose, power, reshape, transpose
 from dagsolve.tracing.composed import METHODS as METHODS
-from dagsolve.tracing.indexing import getitem as getitem
+from dagsolve.tracing.contractions import matmul
+from dagsolve.tracing.indexing import getitem
 from dagsolve.tracing.scope import source_scope
 
 __all__ = [
@@ -37,7 +38,9 @@ def apply(name: str, *operands: Any, **params: Any) -> Any:
     return PRIMITIVES[name](*operands, **params)
 
 
-def call_ufunc(tracer: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_ufunc(
+    tracer: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """What `ufunc(*inputs)` records.
 
     Raises UnsupportedError for a ufunc without a rule, for `out=` and other keywords.
@@ -84,7 +87,9 @@ def call_function(tracer: Any, func: Callable[..., Any], args: Any, kwargs: Any)
             return composed(*args, **kwargs)
         except TypeError as fault:
             if "unexpected keyword argument" in str(fault) or "positional argument" in str(fault):
-                raise UnsupportedError(f"{_name(func)} with these arguments (at {source_scope()}): {fault}") from None
+                raise UnsupportedError(
+                    f"{_name(func)} with these arguments (at {source_scope()}): {fault}"
+                ) from None
             raise
     primitive = REPLACED.get(func)
     if primitive is not None and not kwargs:

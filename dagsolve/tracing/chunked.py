@@ -118,7 +118,9 @@ class _Builder:
         known = self.input_chunks.get(value)
         if known is not None:
             return known
-        fallback = normalised_chunks(self.default if isinstance(self.default, (int, str)) else None, of.shape, "chunks")
+        fallback = normalised_chunks(
+            self.default if isinstance(self.default, (int, str)) else None, of.shape, "chunks"
+        )
         return tuple(self.by_length.get(n, c) for n, c in zip(of.shape, fallback, strict=True))
 
     def _leaf(self, node: Node) -> Any:
@@ -151,13 +153,17 @@ class _Builder:
         return self._one_chunk(node, operands) if rule is None else rule(*operands, **params)
 
     def _rule(self, primitive: Primitive, operands: list[Any]) -> Callable[..., Any] | None:
-        if primitive.name in TILED and all(x.ndim == 2 or primitive.name == "diagonal_matrix" for x in operands):
+        if primitive.name in TILED and all(
+            x.ndim == 2 or primitive.name == "diagonal_matrix" for x in operands
+        ):
             if all(n > 0 for x in operands for n in x.shape):
                 return TILED[primitive.name]
         named = _DASK.get(primitive.name)
         if named is not None:
             return named
-        elementwise = primitive.specs is None and not any(primitive.parsed.core_ndims) and not primitive.parsed.variadic
+        elementwise = (
+            primitive.specs is None and not any(primitive.parsed.core_ndims) and not primitive.parsed.variadic
+        )
         return partial(primitive.forward, np) if elementwise else None
 
     def _one_chunk(self, node: Node, operands: list[Any]) -> Any:
@@ -166,8 +172,13 @@ class _Builder:
         nbytes = sum(x.nbytes for x in whole_operands) + of.nbytes
         self.gathered.append(f"{node.primitive}: runs in one chunk of {nbytes:,} bytes ({node.scope})")
         name = f"{node.primitive}-{tokenize(node.params, *(x.name for x in whole_operands))}"
-        task = (partial(apply, node.primitive, **dict(node.params)), *(key for x in whole_operands for key in _keys(x)))
-        dsk = HighLevelGraph.from_collections(name, {(name, *(0,) * of.ndim): task}, dependencies=whole_operands)
+        task = (
+            partial(apply, node.primitive, **dict(node.params)),
+            *(key for x in whole_operands for key in _keys(x)),
+        )
+        dsk = HighLevelGraph.from_collections(
+            name, {(name, *(0,) * of.ndim): task}, dependencies=whole_operands
+        )
         return da.Array(dsk, name, whole(of.shape), dtype=of.dtype)
 
     def _note_scope(self, made: Any, operands: list[Any], node: Node) -> None:
@@ -196,7 +207,9 @@ def _keys(array: Any) -> list[Hashable]:
     return _grid_keys(array.name, array.chunks)
 
 
-def _generator_tile(name: str, params: Mapping[str, Any], of: Spec, index: tuple[slice, ...]) -> dict[str, Any]:
+def _generator_tile(
+    name: str, params: Mapping[str, Any], of: Spec, index: tuple[slice, ...]
+) -> dict[str, Any]:
     """The params that make one tile of a generated array."""
     if name == "full":
         return {**params, "shape": of.shape}
@@ -223,7 +236,9 @@ def _transpose(x: Any, *, axes: tuple[int, ...]) -> Any:
 def _reshape(x: Any, *, shape: tuple[int, ...]) -> Any:
     try:
         return da.reshape(x, shape)
-    except NotImplementedError:  # (6, 4) to (8, 3): neither merges nor splits axes, but by way of one axis it does
+    except (
+        NotImplementedError
+    ):  # (6, 4) to (8, 3): neither merges nor splits axes, but by way of one axis it does
         return da.reshape(da.reshape(x, (-1,)), shape)
 
 

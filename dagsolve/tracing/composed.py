@@ -28,13 +28,15 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...] | None:
     axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     for k in axes:
         if not -x.ndim <= k < x.ndim:
-            raise ShapeError(f"axis {k} is out of range for an array of shape {x.shape} (at {source_scope()})")
+            raise ShapeError(
+                f"axis {k} is out of range for an array of shape {x.shape} (at {source_scope()})"
+            )
     return tuple(sorted(int(k) % x.ndim - x.ndim for k in axes))
 
 
-def _one_axis(x: Any, axis: int, extra: int = 0) -> int:
+def _one_axis(x: Any, axis: Any, extra: int = 0) -> int:
     """An axis of an array of ndim + extra, non-negative."""
-    n = x.ndim + extra
+    n = int(x.ndim) + extra
     if not -n <= axis < n:
         raise ShapeError(f"axis {axis} is out of range for an array of shape {x.shape} (at {source_scope()})")
     return int(axis) % n
@@ -77,13 +79,17 @@ def mean(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdim
     return sum_(a, axis, dtype, out, keepdims) / _count(a, axis)
 
 
-def var(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: Any = False) -> Any:
+def var(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: Any = False
+) -> Any:
     centred = a - mean(a, axis, dtype, keepdims=True)
     squares = _P["real"](centred * _P["conjugate"](centred)) if a.dtype.kind == "c" else _P["square"](centred)
     return sum_(squares, axis, None, out, keepdims) / (_count(a, axis) - ddof)
 
 
-def std(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: Any = False) -> Any:
+def std(
+    a: Any, axis: Axis = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: Any = False
+) -> Any:
     return _P["sqrt"](var(a, axis, dtype, out, ddof, keepdims))
 
 
@@ -100,7 +106,9 @@ def reshape(x: Any, shape: Any, order: str = "C", copy: Any = None) -> Any:
         known = math.prod(n for n in wanted if n != -1)
         wanted[wanted.index(-1)] = x.size // known if known else 0
     if math.prod(wanted) != x.size or any(n < 0 for n in wanted):
-        raise ShapeError(f"reshape: an array of shape {x.shape} cannot take the shape {shape} (at {source_scope()})")
+        raise ShapeError(
+            f"reshape: an array of shape {x.shape} cannot take the shape {shape} (at {source_scope()})"
+        )
     return x if tuple(wanted) == x.shape else _P["reshape"](x, shape=tuple(wanted))
 
 
@@ -111,7 +119,9 @@ def _reshape_method(x: Any, *shape: Any, order: str = "C", copy: Any = None) -> 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     permutation = tuple(range(x.ndim))[::-1] if axes is None else tuple(_one_axis(x, k) for k in axes)
     if sorted(permutation) != list(range(x.ndim)):
-        raise ShapeError(f"transpose: axes {axes} are not a permutation for shape {x.shape} (at {source_scope()})")
+        raise ShapeError(
+            f"transpose: axes {axes} are not a permutation for shape {x.shape} (at {source_scope()})"
+        )
     if permutation == tuple(range(x.ndim)):
         return x
     return _P["transpose"](x, axes=tuple(k - x.ndim for k in permutation))
@@ -150,7 +160,11 @@ def expand_dims(x: Any, axis: Any) -> Any:
 
 
 def squeeze(x: Any, axis: Any = None) -> Any:
-    gone = [k for k, n in enumerate(x.shape) if n == 1] if axis is None else [k % x.ndim for k in (_axes(x, axis) or ())]
+    gone = (
+        [k for k, n in enumerate(x.shape) if n == 1]
+        if axis is None
+        else [k % x.ndim for k in (_axes(x, axis) or ())]
+    )
     return reshape(x, [n for k, n in enumerate(x.shape) if k not in gone])
 
 
@@ -163,7 +177,13 @@ def broadcast_to(x: Any, shape: Any, subok: bool = False) -> Any:
     return _P["broadcast_to"](x, shape=wanted)
 
 
-def concatenate(arrays: Sequence[Any], axis: int | None = 0, out: None = None, dtype: Any = None, casting: str = "same_kind") -> Any:
+def concatenate(
+    arrays: Sequence[Any],
+    axis: int | None = 0,
+    out: None = None,
+    dtype: Any = None,
+    casting: str = "same_kind",
+) -> Any:
     parts = [x if hasattr(x, "shape") else np.asarray(x) for x in arrays]
     if axis is None:
         parts, axis = [np.reshape(x, -1) for x in parts], 0
@@ -187,7 +207,9 @@ def hstack(arrays: Sequence[Any]) -> Any:
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     if a.ndim != 2 or offset != 0:
-        raise UnsupportedError(f"np.diagonal with offset={offset} of an array of shape {a.shape} (at {source_scope()}). Only offset 0 of a matrix.")
+        raise UnsupportedError(
+            f"np.diagonal with offset={offset} of an array of shape {a.shape} (at {source_scope()}). Only offset 0 of a matrix."
+        )
     n = min(a.shape)
     return _P["diagonal"](a if a.shape == (n, n) else getitem(a, (slice(n), slice(n))))
 
@@ -211,11 +233,15 @@ def _triangle(name: str) -> Callable[..., Any]:
 
 def where(condition: Any, *choices: Any) -> Any:
     if len(choices) != 2:
-        raise UnsupportedError(f"np.where with one argument needs values (at {source_scope()}). Pass both choices.")
+        raise UnsupportedError(
+            f"np.where with one argument needs values (at {source_scope()}). Pass both choices."
+        )
     return _P["where"](condition, *choices)
 
 
-def clip(a: Any, a_min: Any = None, a_max: Any = None, out: None = None, *, min: Any = None, max: Any = None) -> Any:
+def clip(
+    a: Any, a_min: Any = None, a_max: Any = None, out: None = None, *, min: Any = None, max: Any = None
+) -> Any:
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = a if low is None else _P["maximum"](a, low)
     return a if high is None else _P["minimum"](a, high)
@@ -232,7 +258,9 @@ def _like(value: float) -> Callable[..., Any]:
     return like
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Any:
     return broadcast_to(astype(fill_value, dtype or a.dtype), a.shape if shape is None else shape)
 
 
@@ -243,7 +271,9 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
     lower triangle.
     """
     if upper:
-        raise UnsupportedError(f"np.linalg.cholesky with upper=True (at {source_scope()}). Use the lower factor's transpose.")
+        raise UnsupportedError(
+            f"np.linalg.cholesky with upper=True (at {source_scope()}). Use the lower factor's transpose."
+        )
     recorder = getattr(a, "__dagsolve_recorder__", None)
     if recorder is not None and a.id in recorder.inputs and a.ndim >= 2 and a.shape[-1] == a.shape[-2]:
         a = (a + _P["conjugate"](matrix_transpose(a))) * 0.5
@@ -251,8 +281,12 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    if not (ord is None or (ord == "fro" and x.ndim == 2) or (ord == 2 and (axis is not None or x.ndim == 1))):
-        raise UnsupportedError(f"np.linalg.norm with ord={ord!r} (at {source_scope()}). Only the Euclidean norm.")
+    if not (
+        ord is None or (ord == "fro" and x.ndim == 2) or (ord == 2 and (axis is not None or x.ndim == 1))
+    ):
+        raise UnsupportedError(
+            f"np.linalg.norm with ord={ord!r} (at {source_scope()}). Only the Euclidean norm."
+        )
     squares = _P["square"](_P["absolute"](x)) if x.dtype.kind == "c" else _P["square"](x)
     return _P["sqrt"](sum_(squares, axis, keepdims=keepdims))
 

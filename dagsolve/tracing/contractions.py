@@ -19,7 +19,9 @@ def matmul(a: Any, b: Any) -> Any:
     """a @ b; vectors become matrices of one row or column for the product."""
     a, b = _array(a), _array(b)
     if a.ndim == 0 or b.ndim == 0:
-        raise ShapeError(f"matmul: operands must have at least one axis, got {a.shape} and {b.shape} (at {source_scope()})")
+        raise ShapeError(
+            f"matmul: operands must have at least one axis, got {a.shape} and {b.shape} (at {source_scope()})"
+        )
     left = np.reshape(a, (1, -1)) if a.ndim == 1 else a
     right = np.reshape(b, (-1, 1)) if b.ndim == 1 else b
     product = PRIMITIVES["matmul"](left, right)
@@ -54,10 +56,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, (int, np.integer)):
         left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     else:
-        left, right = ([ax] if isinstance(ax, (int, np.integer)) else list(ax) for ax in axes)
-    left, right = [k % a.ndim for k in left], [k % b.ndim for k in right]
+        left, right = ([int(ax)] if isinstance(ax, (int, np.integer)) else list(ax) for ax in axes)
+    left, right = [int(k) % a.ndim for k in left], [int(k) % b.ndim for k in right]
     if [a.shape[k] for k in left] != [b.shape[k] for k in right]:
-        raise ShapeError(f"tensordot: axes {axes} of {a.shape} and {b.shape} differ in length (at {source_scope()})")
+        raise ShapeError(
+            f"tensordot: axes {axes} of {a.shape} and {b.shape} differ in length (at {source_scope()})"
+        )
     free_a = [k for k in range(a.ndim) if k not in left]
     free_b = [k for k in range(b.ndim) if k not in right]
     k = int(np.prod([a.shape[x] for x in left], dtype=int))
@@ -70,21 +74,29 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any = None, **options: Any) -> Any:
     """Explicit or implicit einsum; more than two operands are contracted from the left."""
     if options or not operands or not isinstance(operands[0], str):
-        raise UnsupportedError(f"np.einsum with {sorted(options) or 'index lists'} (at {source_scope()}). Use a subscripts string.")
+        raise UnsupportedError(
+            f"np.einsum with {sorted(options) or 'index lists'} (at {source_scope()}). Use a subscripts string."
+        )
     text, arrays = operands[0].replace(" ", ""), [_array(x) for x in operands[1:]]
     if dtype is not None:
         arrays = [x if x.dtype == dtype else np.astype(x, np.dtype(dtype)) for x in arrays]
     if "." in text:
-        raise UnsupportedError(f"np.einsum with an ellipsis in {text!r} (at {source_scope()}). Name all axes.")
+        raise UnsupportedError(
+            f"np.einsum with an ellipsis in {text!r} (at {source_scope()}). Name all axes."
+        )
     left, arrow, result = text.partition("->")
     terms = left.split(",")
     if not arrow:
         result = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
     if len(terms) != len(arrays) or any(len(t) != x.ndim for t, x in zip(terms, arrays, strict=False)):
         shapes = ", ".join(str(tuple(x.shape)) for x in arrays)
-        raise ArgumentError(f"np.einsum: subscripts {text!r} do not describe operands of shapes {shapes} (at {source_scope()})")
+        raise ArgumentError(
+            f"np.einsum: subscripts {text!r} do not describe operands of shapes {shapes} (at {source_scope()})"
+        )
     if any(len(set(t)) != len(t) for t in (*terms, result)):
-        raise UnsupportedError(f"np.einsum with a letter repeated in one operand in {text!r} (at {source_scope()}). Use np.diagonal.")
+        raise UnsupportedError(
+            f"np.einsum with a letter repeated in one operand in {text!r} (at {source_scope()}). Use np.diagonal."
+        )
     term, value = terms[0], arrays[0]
     for k, (right, array) in enumerate(zip(terms[1:], arrays[1:], strict=True), start=1):
         later = set("".join(terms[k + 1 :])) | set(result)

@@ -9,7 +9,7 @@ tracing. The graph is taken unoptimised, since fusion duplicates work and can sw
 import functools
 import operator
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,13 @@ import numpy as np
 import scipy.linalg
 from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef, convert_legacy_graph
 from dask.array import chunk
-from dask.array.dispatch import concatenate_lookup, divide_lookup, einsum_lookup, numel_lookup, tensordot_lookup
+from dask.array.dispatch import (
+    concatenate_lookup,
+    divide_lookup,
+    einsum_lookup,
+    numel_lookup,
+    tensordot_lookup,
+)
 from dask.highlevelgraph import HighLevelGraph
 
 from dagsolve.errors import DagsolveError, UnknownSpecError, UnsupportedError
@@ -27,7 +33,7 @@ from dagsolve.spec import Spec, spec, spec_of
 from dagsolve.tracing.record import Recorder
 from dagsolve.tracing.tracer import Tracer
 
-Key = Hashable
+Key = Any  # a Dask key: text, or a tuple of text and numbers
 _PATCHED = {name: getattr(dense, name) for name in ("cholesky", "solve_triangular")}
 _PATCH_LOCK = threading.RLock()
 _REFUSED = {"_getitem_with_mask", "rechunk_transfer", "rechunk_unpack"}
@@ -80,7 +86,9 @@ class DaskGraph:
                 done[key] = None
                 continue
             if key not in self.nodes:
-                raise UnknownSpecError(f"key {key!r} is not in the Dask graph: was it built from another collection?")
+                raise UnknownSpecError(
+                    f"key {key!r} is not in the Dask graph: was it built from another collection?"
+                )
             stack.append((key, True))
             stack.extend((d, False) for d in self.nodes[key].dependencies if d not in done)
         return list(done)
@@ -95,7 +103,11 @@ class DaskGraph:
         node = self.nodes[key]
         if isinstance(node, DataNode):
             value = node.value
-            return spec_of(value) if hasattr(value, "dtype") or isinstance(value, (int, float, complex)) else None
+            return (
+                spec_of(value)
+                if hasattr(value, "dtype") or isinstance(value, (int, float, complex))
+                else None
+            )
         if isinstance(node, Alias):
             return self.declared_spec(node.target)
         if not (isinstance(key, tuple) and key and isinstance(key[0], str)):
@@ -192,7 +204,12 @@ def _outside(recorder: Recorder, graph: DaskGraph, key: Key) -> Any:
     while isinstance(node, Alias):
         key = node.target
         node = graph.nodes[key]
-    if isinstance(node, Task) and isinstance(node.func, functools.partial) and node.func.func is apply and not node.args:
+    if (
+        isinstance(node, Task)
+        and isinstance(node.func, functools.partial)
+        and node.func.func is apply
+        and not node.args
+    ):
         return recorder.record(find(*node.func.args), (), node.func.keywords)
     if isinstance(node, DataNode) and graph.declared_spec(key) is None:
         return node.value

@@ -14,7 +14,11 @@ from dagsolve.tracing.scope import source_scope
 def getitem(x: Any, index: Any) -> Any:
     """x[index], recorded as `getitem` for basic indices and as `take` for an integer array."""
     entries = index if isinstance(index, tuple) else (index,)
-    arrays = [k for k, e in enumerate(entries) if isinstance(e, (list, np.ndarray)) or hasattr(e, "__dagsolve_recorder__")]
+    arrays = [
+        k
+        for k, e in enumerate(entries)
+        if isinstance(e, (list, np.ndarray)) or hasattr(e, "__dagsolve_recorder__")
+    ]
     if arrays:
         return _fancy(x, entries, arrays)
     return PRIMITIVES["getitem"](x, index=normalised(entries, x.shape))
@@ -27,7 +31,9 @@ def normalised(entries: tuple[Any, ...], shape: Shape) -> tuple[Any, ...]:
     """
     used = sum(e is not None and e is not Ellipsis for e in entries)
     if used > len(shape):
-        raise ArgumentError(f"index {entries} has {used} entries for an array of shape {shape} (at {source_scope()})")
+        raise ArgumentError(
+            f"index {entries} has {used} entries for an array of shape {shape} (at {source_scope()})"
+        )
     if sum(e is Ellipsis for e in entries) > 1:
         raise ArgumentError(f"index {entries} holds more than one Ellipsis (at {source_scope()})")
     full = [slice(None)] * (len(shape) - used)
@@ -47,7 +53,9 @@ def normalised(entries: tuple[Any, ...], shape: Shape) -> tuple[Any, ...]:
         if isinstance(entry, slice):
             made.append(_slice(entry, n))
         elif isinstance(entry, (bool, np.bool_)):
-            raise UnsupportedError(f"a boolean index on a traced array (at {source_scope()}). Use np.where instead.")
+            raise UnsupportedError(
+                f"a boolean index on a traced array (at {source_scope()}). Use np.where instead."
+            )
         else:
             made.append(_integer(entry, n, entries))
     return tuple(made)
@@ -70,7 +78,9 @@ def _integer(entry: Any, n: int, entries: tuple[Any, ...]) -> int:
             f"an index must be an integer, a slice, None, Ellipsis or an integer array, got {entry!r} (at {source_scope()})"
         ) from None
     if not -n <= k < n:
-        raise ArgumentError(f"index {k} is out of range for an axis of length {n} in {entries} (at {source_scope()})")
+        raise ArgumentError(
+            f"index {k} is out of range for an axis of length {n} in {entries} (at {source_scope()})"
+        )
     return k % n
 
 
@@ -89,13 +99,19 @@ def _fancy(x: Any, entries: tuple[Any, ...], arrays: list[int]) -> Any:
     indices = np.asarray(indices)
     others = (*entries[:at], slice(None), *entries[at + 1 :])
     if Ellipsis in [e for e in entries if e is Ellipsis] or any(e is None for e in entries):
-        raise UnsupportedError(f"an index array beside None or Ellipsis on a traced array (at {source_scope()}).")
+        raise UnsupportedError(
+            f"an index array beside None or Ellipsis on a traced array (at {source_scope()})."
+        )
     if indices.dtype == bool:
         if indices.ndim != 1 or len(indices) != x.shape[at]:
-            raise UnsupportedError(f"a boolean index array must have shape ({x.shape[at]},) here, got {indices.shape} (at {source_scope()}).")
+            raise UnsupportedError(
+                f"a boolean index array must have shape ({x.shape[at]},) here, got {indices.shape} (at {source_scope()})."
+            )
         indices = np.flatnonzero(indices)
     if indices.dtype.kind not in "iu":
-        raise ArgumentError(f"an index array must hold integers or booleans, got {indices.dtype} (at {source_scope()})")
+        raise ArgumentError(
+            f"an index array must hold integers or booleans, got {indices.dtype} (at {source_scope()})"
+        )
     n = x.shape[at]
     if indices.size and not (-n <= indices.min() and indices.max() < n):
         raise ArgumentError(f"an index array reaches out of an axis of length {n} (at {source_scope()})")

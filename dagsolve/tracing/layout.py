@@ -33,7 +33,10 @@ class Layout:
             return
         xp = namespace_of(array)
         for value, index in zip(self.values, slices(self.chunks), strict=True):
-            yield value, xp.ascontiguousarray(array[index]) if hasattr(xp, "ascontiguousarray") else array[index]
+            yield (
+                value,
+                xp.ascontiguousarray(array[index]) if hasattr(xp, "ascontiguousarray") else array[index],
+            )
 
     def join(self, tiles: Mapping[int, Array]) -> Array:
         """The array put together from its tiles."""

@@ -30,14 +30,18 @@ class LinearNode:
 
     __slots__ = ("_last", "node", "params", "primitive", "recorder", "saved", "slots", "wanted", "xp")
 
-    def __init__(self, node: Node, primitive: Primitive, slots: tuple[int, ...], values: Sequence[Any], graph: Graph) -> None:
+    def __init__(
+        self, node: Node, primitive: Primitive, slots: tuple[int, ...], values: Sequence[Any], graph: Graph
+    ) -> None:
         self.node, self.primitive, self.slots = node, primitive, slots
         self.params = dict(node.params)
         names = primitive.operand_names(len(node.operands))
         self.wanted = tuple(names[k] for k in slots)
         operands = tuple(values[v] for v in node.operands)
         results = tuple(values[v] for v in node.results)
-        specs = primitive.named_specs(tuple(map(graph.spec, node.operands)), tuple(map(graph.spec, node.results)))
+        specs = primitive.named_specs(
+            tuple(map(graph.spec, node.operands)), tuple(map(graph.spec, node.results))
+        )
         self.saved = primitive.saved(operands, results, specs, self.wanted)
         self.recorder = getattr(results[0], "__dagsolve_recorder__", None)
         self.xp = namespace_of(*results)
@@ -63,7 +67,9 @@ class LinearNode:
         if self.recorder is not None:
             self.recorder.scope = self.recorder.columns.scope_table.add(self.node.scope)
         if self.primitive.pushforward is None:
-            raise UnsupportedError(f"{self.primitive.name} has no pushforward: forward mode cannot pass it ({self.node.scope})")
+            raise UnsupportedError(
+                f"{self.primitive.name} has no pushforward: forward mode cannot pass it ({self.node.scope})"
+            )
         operands = tuple(tangents.get(k) for k in range(len(self.node.operands)))
         made = self.primitive.push(self.xp, self.saved, operands, self.params)
         return made[0] if len(made) == 1 else Bundle(made)
@@ -85,14 +91,22 @@ class LinearSystem:
             node = graph.node(int(graph.value_node[value]))
             row = self.row.get(node.id)
             if row is not None:
-                term = seed if len(node.results) == 1 else Bundle(seed if v == value else None for v in node.results)
+                term = (
+                    seed
+                    if len(node.results) == 1
+                    else Bundle(seed if v == value else None for v in node.results)
+                )
                 g[row] = term if g[row] is None else g[row] + term
         return g
 
 
-def linearise(graph: Graph, values: Sequence[Any], wanted: Sequence[int], outputs: Sequence[int]) -> LinearSystem:
+def linearise(
+    graph: Graph, values: Sequence[Any], wanted: Sequence[int], outputs: Sequence[int]
+) -> LinearSystem:
     """The linear system of a graph at values (by value id) for wanted inputs and outputs (value ids)."""
-    useful = reachable_backward(graph.columns.indptr, graph.producers, graph.value_node[list(outputs)], len(graph))
+    useful = reachable_backward(
+        graph.columns.indptr, graph.producers, graph.value_node[list(outputs)], len(graph)
+    )
     active = [False] * graph.value_count
     for v in wanted:
         active[v] = True
@@ -106,7 +120,9 @@ def linearise(graph: Graph, values: Sequence[Any], wanted: Sequence[int], output
             continue
         primitive = find(node.primitive)
         if is_pullback(primitive):
-            raise UnsupportedError(f"{node.primitive}: expand pullback nodes before differentiating them ({node.scope})")
+            raise UnsupportedError(
+                f"{node.primitive}: expand pullback nodes before differentiating them ({node.scope})"
+            )
         names = primitive.operand_names(len(node.operands))
         slots = tuple(
             k for k, v in enumerate(node.operands) if active[v] and primitive.carries_derivative(names[k])
@@ -130,7 +146,10 @@ def linearise(graph: Graph, values: Sequence[Any], wanted: Sequence[int], output
     m = len(row)
     strictly_lower = OperatorMatrix(l_entries, (m, m))
     return LinearSystem(
-        OperatorMatrix.identity(m) - strictly_lower, OperatorMatrix(d_entries, (m, len(wanted))), tuple(row), row
+        OperatorMatrix.identity(m) - strictly_lower,
+        OperatorMatrix(d_entries, (m, len(wanted))),
+        tuple(row),
+        row,
     )
 
 

@@ -49,7 +49,9 @@ class Recorder:
         self.closed = False
         self._constant_count = 0
         self._locked: list[Any] = []  # large captured arrays, read-only until the trace ends
-        self._calls: dict[Any, Any] = {}  # later sweeps only: rules repeat themselves, users mean what they write
+        self._calls: dict[
+            Any, Any
+        ] = {}  # later sweeps only: rules repeat themselves, users mean what they write
         self._rows: dict[Any, tuple[int, tuple[int, ...]]] = {}  # call -> (row, specs of the results)
         self._by_scalar: dict[Any, Tracer] = {}
         self._numbers: dict[tuple[type, Any, int], Tracer] = {}  # number beside an operand of a spec
@@ -102,7 +104,12 @@ class Recorder:
             return made
         tracer = self._constant_leaf(array, spec_of(array))
         self._by_identity[id(value)] = (array, tracer)
-        if array is value and isinstance(array, np.ndarray) and array.nbytes > COPY_BYTES and array.flags.writeable:
+        if (
+            array is value
+            and isinstance(array, np.ndarray)
+            and array.nbytes > COPY_BYTES
+            and array.flags.writeable
+        ):
             array.flags.writeable = False
             self._locked.append(array)
         return tracer
@@ -212,9 +219,8 @@ class Recorder:
         columns = self.columns
         columns.row.append(row[0])
         columns.scope.append(self._scope_index())
-        operands = columns.operands
-        operands.append(a.id)
-        operands.append(b.id)
+        columns.operands.append(a.id)
+        columns.operands.append(b.id)
         value = columns.value_count
         columns.value_count = value + 1
         return Tracer(self, value, row[1][0])
@@ -234,7 +240,9 @@ class Recorder:
             return Tracer(self, first, codes[0])
         return tuple(Tracer(self, first + k, code) for k, code in enumerate(codes))
 
-    def _row(self, primitive: Primitive, operands: Sequence[Tracer], params: Mapping[str, Any]) -> tuple[int, tuple[int, ...]]:
+    def _row(
+        self, primitive: Primitive, operands: Sequence[Tracer], params: Mapping[str, Any]
+    ) -> tuple[int, tuple[int, ...]]:
         specs = tuple(x.spec for x in operands)
         table = tuple(sorted(params.items()))
         try:

@@ -28,7 +28,9 @@ class Sweeps(NamedTuple):
     constants: dict[int, Any]  # numbers that the rules brought along, by value id
 
 
-def joint_graph(graph: Graph, wanted: Sequence[int], seeded: Sequence[int], *, seeds_are_inputs: bool = False) -> Sweeps:
+def joint_graph(
+    graph: Graph, wanted: Sequence[int], seeded: Sequence[int], *, seeds_are_inputs: bool = False
+) -> Sweeps:
     """Forward and reverse nodes in one graph.
 
     wanted: value ids of inputs; seeded: positions of the outputs whose cotangents start the sweep. Seeds are
@@ -56,11 +58,15 @@ def joint_graph(graph: Graph, wanted: Sequence[int], seeded: Sequence[int], *, s
     return Sweeps(made, tuple(new_inputs), dict(recorder.constants))
 
 
-def solve_reverse(graph: Graph, values: Sequence[Any], wanted: Sequence[int], seeds: Mapping[int, Any]) -> list[Any]:
+def solve_reverse(
+    graph: Graph, values: Sequence[Any], wanted: Sequence[int], seeds: Mapping[int, Any]
+) -> list[Any]:
     """∇ = Dᵀ• ((I - L)ᵀ• \\ g), one cotangent (or None) per wanted input; values are arrays or tracers."""
     system = linearise(graph, values, wanted, tuple(seeds))
     g = system.right_hand_side(graph, seeds)
-    gradient: list[Any] = system.d.T @ backslash(system.identity_minus_l.T, g) if system.nodes else [None] * len(wanted)
+    gradient: list[Any] = (
+        system.d.T @ backslash(system.identity_minus_l.T, g) if system.nodes else [None] * len(wanted)
+    )
     for k, v in enumerate(wanted):  # an output that is an input itself
         if v in seeds:
             gradient[k] = seeds[v] if gradient[k] is None else gradient[k] + seeds[v]
@@ -77,7 +83,11 @@ def tangent_graph(graph: Graph, wanted: Sequence[int]) -> Sweeps:
         tangents = [recorder.input(graph.spec(v), f"tangent {k}") for k, v in enumerate(wanted)]
         system = linearise(graph, values, wanted, graph.outputs)
         found = dict(zip(wanted, tangents, strict=True))
-        found.update(_by_value(graph, system, backslash(system.identity_minus_l, system.d @ tangents) if system.nodes else []))
+        found.update(
+            _by_value(
+                graph, system, backslash(system.identity_minus_l, system.d @ tangents) if system.nodes else []
+            )
+        )
         ids = []
         for v in graph.outputs:
             y_dot = found.get(v)
@@ -86,7 +96,9 @@ def tangent_graph(graph: Graph, wanted: Sequence[int]) -> Sweeps:
     return Sweeps(made, tuple(t.id for t in tangents), dict(recorder.constants))
 
 
-def operator_matrix(graph: Graph, leaves: Mapping[int, Array], wanted: Sequence[int]) -> tuple[OperatorMatrix, OperatorMatrix, list[Any]]:
+def operator_matrix(
+    graph: Graph, leaves: Mapping[int, Array], wanted: Sequence[int]
+) -> tuple[OperatorMatrix, OperatorMatrix, list[Any]]:
     """(I - L, D, g) of a graph at concrete leaves, for its first output seeded with ones."""
     values = inline(graph, leaves)
     system = linearise(graph, values, wanted, graph.outputs[:1])

@@ -11,7 +11,8 @@ from dagsolve.graph import Scope
 
 _HERE = Path(__file__).parent.parent
 _INSIDE = tuple(
-    str(p.resolve()) for p in (_HERE, _HERE / "scheduler", Path(np.__file__).parent, Path(dask.__file__).parent)
+    str(p.resolve())
+    for p in (_HERE, _HERE / "scheduler", Path(np.__file__).parent, Path(dask.__file__).parent)
 )
 
 

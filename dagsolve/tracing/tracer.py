@@ -135,10 +135,15 @@ class Tracer:
         return (self[k] for k in range(self.spec.shape[0]))
 
     def __bool__(self) -> NoReturn:
-        self._refuse("its truth (`if`, `while`, `and`, `not`)", "Use np.where(condition, a, b) to choose by value.")
+        self._refuse(
+            "its truth (`if`, `while`, `and`, `not`)", "Use np.where(condition, a, b) to choose by value."
+        )
 
     def __float__(self) -> NoReturn:
-        self._refuse("float(x) or a math function", "Use the NumPy function of the same name (np.exp for math.exp) and keep the array.")
+        self._refuse(
+            "float(x) or a math function",
+            "Use the NumPy function of the same name (np.exp for math.exp) and keep the array.",
+        )
 
     def __int__(self) -> NoReturn:
         self._refuse("int(x)", "Compute integers from shapes or from data outside the traced function.")
@@ -156,7 +161,9 @@ class Tracer:
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        self._refuse("an assignment into it (x[i] = y)", "Build the array with np.where, np.stack or np.concatenate.")
+        self._refuse(
+            "an assignment into it (x[i] = y)", "Build the array with np.where, np.stack or np.concatenate."
+        )
 
     def __reduce__(self) -> NoReturn:
         self._refuse("pickling", "Return values from the function instead of storing them outside it.")
@@ -171,4 +178,3 @@ class Tracer:
         raise TraceError(
             f"a traced array of shape {self.spec.shape} has no value yet: {what} was asked for at {self._line()}. {remedy}"
         )
-

@@ -11,7 +11,7 @@ Reference: A. Buttari et al., Parallel Computing 35 (2009) 38-53.
 from typing import Any
 
 from dagsolve.errors import ShapeError
-from dagsolve.linalg.tiled.tiles import TileLoop
+from dagsolve.linalg.tiled.tiles import Grid, TileLoop
 from dagsolve.primitives import PRIMITIVES
 
 _potrf, _trsm, _syrk = PRIMITIVES["cholesky"], PRIMITIVES["solve_triangular"], PRIMITIVES["rank_update"]
@@ -36,5 +36,5 @@ def cholesky(a: Any) -> Any:
             for k in range(j):
                 t[i, j] = t[i, j] - t[i, k] @ t[j, k].H
             t[i, j] = _trsm(t[j, j], t[i, j], lower=True, transposed=True, right=True)
-    lower = {(i, j): tile for (i, j), tile in t.items() if i >= j}
+    lower: Grid = {(i, j): tile for (i, j), tile in t.items() if i >= j}
     return loop.array(lower, a.chunks, a.dtype)

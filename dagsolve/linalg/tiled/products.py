@@ -28,7 +28,9 @@ def diagonal(a: Any) -> Any:
     a = a.rechunk((a.chunks[0], a.chunks[0])) if a.chunks[0] != a.chunks[1] else a
     loop = TileLoop("diagonal", a)
     t = loop.tiles(a)
-    out: dict[tuple[int, ...], Tile] = {(i,): PRIMITIVES["diagonal"](t[i, i]) for i in range(len(a.chunks[0]))}
+    out: dict[tuple[int, ...], Tile] = {
+        (i,): PRIMITIVES["diagonal"](t[i, i]) for i in range(len(a.chunks[0]))
+    }
     return loop.array(out, (a.chunks[0],), a.dtype)
 
 

@@ -15,7 +15,12 @@ _trsm = PRIMITIVES["solve_triangular"]
 
 
 def solve_triangular(
-    t: Any, b: Any, lower: bool = True, transposed: bool = False, right: bool = False, unit_diagonal: bool = False
+    t: Any,
+    b: Any,
+    lower: bool = True,
+    transposed: bool = False,
+    right: bool = False,
+    unit_diagonal: bool = False,
 ) -> Any:
     """X with op(T) X = B, or X op(T) = B if right, for Dask matrices; op(T) is T, or Tᴴ if transposed.
 
@@ -24,7 +29,9 @@ def solve_triangular(
     if right:  # X op(T) = B  is  op(T)ᴴ Xᴴ = Bᴴ
         return solve_triangular(t, b.conj().T, lower, not transposed, False, unit_diagonal).conj().T
     if t.ndim != 2 or b.ndim != 2 or t.shape[0] != t.shape[1] or t.shape[1] != b.shape[0]:
-        raise ShapeError(f"solve_triangular: t must have shape (n, n) and b (n, k), got {t.shape} and {b.shape}")
+        raise ShapeError(
+            f"solve_triangular: t must have shape (n, n) and b (n, k), got {t.shape} and {b.shape}"
+        )
     rows = t.chunks[0]
     if t.chunks[1] != rows:
         t = t.rechunk((rows, rows))
@@ -40,7 +47,12 @@ def solve_triangular(
             for k in range(i) if forward else range(p - 1, i, -1):
                 x[i, c] = x[i, c] - (tile[k, i].H if transposed else tile[i, k]) @ x[k, c]
             x[i, c] = _trsm(
-                tile[i, i], x[i, c], lower=lower, transposed=transposed, right=False, unit_diagonal=unit_diagonal
+                tile[i, i],
+                x[i, c],
+                lower=lower,
+                transposed=transposed,
+                right=False,
+                unit_diagonal=unit_diagonal,
             )
     dtype = next(iter(x.values())).dtype
     return loop.array(dict(x), (rows, b.chunks[1]), dtype)

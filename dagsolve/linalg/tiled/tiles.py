@@ -20,7 +20,7 @@ from dagsolve.primitives import PRIMITIVES
 from dagsolve.primitives.derived import apply
 from dagsolve.spec import Spec, spec
 
-Grid = dict[tuple[int, int], "Tile"]
+Grid = dict[tuple[int, ...], "Tile"]
 
 
 class Tile:
@@ -65,7 +65,7 @@ class TileLoop:
 
     def tiles(self, array: Any) -> Grid:
         """The tiles of a Dask matrix by (row, column)."""
-        grid = {}
+        grid: Grid = {}
         for (i, m), (j, n) in product(enumerate(array.chunks[0]), enumerate(array.chunks[1])):
             grid[i, j] = Tile(self, (array.name, i, j), spec((m, n), array.dtype))
         return grid
@@ -82,11 +82,15 @@ class TileLoop:
         return Tile(self, key, result)
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Tile:
-        tile = self.record(PRIMITIVES["full"], (), {"shape": shape, "dtype": np.dtype(dtype).str, "value": 0.0})
+        tile = self.record(
+            PRIMITIVES["full"], (), {"shape": shape, "dtype": np.dtype(dtype).str, "value": 0.0}
+        )
         assert isinstance(tile, Tile)
         return tile
 
-    def array(self, tiles: Mapping[tuple[int, ...], Tile], chunks: Sequence[Sequence[int]], dtype: Any) -> Any:
+    def array(
+        self, tiles: Mapping[tuple[int, ...], Tile], chunks: Sequence[Sequence[int]], dtype: Any
+    ) -> Any:
         """The Dask array of the tiles; tiles that the loop did not make are zeros."""
         for index in product(*(range(len(lengths)) for lengths in chunks)):
             tile = tiles.get(index)
