@@ -110,6 +110,24 @@ class DaskGraph:
             )
         if isinstance(node, Alias):
             return self.declared_spec(node.target)
+        return self._abstract_spec(node) or self._annotated_spec(key)
+
+    def _abstract_spec(self, node: GraphNode) -> Spec | None:
+        """The spec found by running a task on tracers of what it reads, which loads nothing.
+
+        It goes before the layer's word, since Dask lets partial reductions keep the chunks of what they reduce.
+        """
+        operands = {d: self.declared_spec(d) for d in node.dependencies}
+        if not operands or any(of is None for of in operands.values()):
+            return None
+        with Recorder() as scratch:
+            try:
+                made = _run(node.key, node, {d: scratch.input(of) for d, of in operands.items() if of is not None})
+            except DagsolveError:
+                return None
+        return made.spec if isinstance(made, Tracer) else None
+
+    def _annotated_spec(self, key: Key) -> Spec | None:
         if not (isinstance(key, tuple) and key and isinstance(key[0], str)):
             return None
         annotations = self._annotations.get(key[0], {})
@@ -140,7 +158,12 @@ def interpret(
     with _scipy_names():
         for key in graph.order(outputs):
             node = graph.nodes[key]
-            if key in values or not any(d in values for d in node.dependencies):
+            if key in values:
+                continue
+            generator = _generator(node)
+            if generator is not None:
+                values[key] = recorder.record(find(generator.args[0]), (), generator.keywords)
+            if not any(d in values for d in node.dependencies):
                 continue
             read = {d: values[d] if d in values else _outside(recorder, graph, d) for d in node.dependencies}
             recorder.scope = scope_of(key)
@@ -198,19 +221,15 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
 }
 
 
+def _generator(node: GraphNode) -> Any:
+    """The call of one of our generators (zero tiles and the like) that a task is, or None."""
+    func = node.func if isinstance(node, Task) and not node.args else None
+    return func if isinstance(func, functools.partial) and func.func is apply else None
+
+
 def _outside(recorder: Recorder, graph: DaskGraph, key: Key) -> Any:
-    """A value that depends on no leaf: data and generators as they are, anything else as a constant read by key."""
+    """A value that depends on no leaf: literal data as it is, anything else as a constant read by key."""
     node = graph.nodes[key]
-    while isinstance(node, Alias):
-        key = node.target
-        node = graph.nodes[key]
-    if (
-        isinstance(node, Task)
-        and isinstance(node.func, functools.partial)
-        and node.func.func is apply
-        and not node.args
-    ):
-        return recorder.record(find(*node.func.args), (), node.func.keywords)
     if isinstance(node, DataNode) and graph.declared_spec(key) is None:
         return node.value
     found = graph.declared_spec(key)

@@ -1,18 +1,19 @@
 """The user's function and line behind a recorded call: the innermost frame that is not a library's."""
 
+import os
 import sys
 from pathlib import Path
 from types import CodeType, FrameType
 
-import dask
 import numpy as np
 
 from dagsolve.graph import Scope
 
 _HERE = Path(__file__).parent.parent
+_SITE = Path(np.__file__).parent.parent
+_LIBRARIES = ("numpy", "scipy", "dask", "distributed", "toolz", "optree")
 _INSIDE = tuple(
-    str(p.resolve())
-    for p in (_HERE, _HERE / "scheduler", Path(np.__file__).parent, Path(dask.__file__).parent)
+    str(p.resolve()) + os.sep for p in (_HERE, _HERE / "scheduler", *(_SITE / name for name in _LIBRARIES))
 )
 
 
@@ -28,7 +29,7 @@ is_library = _Library().__getitem__
 
 
 def user_line(depth: int = 1) -> tuple[CodeType | None, int]:
-    """Code and line number of the innermost frame outside dagsolve, NumPy and Dask."""
+    """Code and line number of the innermost frame outside dagsolve and the libraries it drives."""
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None:
         if not is_library(frame.f_code):

@@ -75,6 +75,11 @@ def trace_function(who: str, f: Callable[..., Any], args: Sequence[Any], wanted:
         try:
             result = f(*traced_args)
         except ValueError as fault:
+            if isinstance(fault.__cause__, TraceError):
+                raise TraceError(
+                    f"{who}: a traced value was assigned into a NumPy array (K[i, j] = t), or made into one: "
+                    f"{fault.__cause__} Build the array with np.where, np.stack or np.concatenate."
+                ) from fault
             if "read-only" in str(fault):
                 raise TraceError(
                     f"{who}: the function writes into an array that it used before in the same trace ({fault}). "
