@@ -37,11 +37,10 @@ from dagsolve.planning.actions import Plan
 from dagsolve.scheduler.events import TOPIC, listening, receive, watch
 from dagsolve.scheduler.placement import Priorities
 from dagsolve.scheduler.tasks import TaskGraph, task_graph
-from dagsolve.scheduler.worker import RunPlugin, one_blas_thread, worker_report
+from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin, one_blas_thread, worker_report
 from dagsolve.storage import TileStore
 
 _INLINE_BYTES = 16 * 1024  # a smaller array travels inside the tasks that read it
-TRANSFER_BYTES = 256 * 1024**2  # what a worker has in flight towards it at most, beside the values it holds
 _RETRIES = 2
 _ANSWER_SECONDS = 5.0  # an idle scheduler answers within this, or counts as gone
 _BUSY_SECONDS = 60.0  # one that reads a large graph
@@ -133,10 +132,7 @@ class ClusterExecutor:
         """
         self._check()
         threads = self._ask(lambda: self._client.nthreads())
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        limit = min((w["memory_limit"] or 0 for w in workers), default=0)
-        share = dask.config.get("distributed.worker.memory.transfer") or 0.0
-        return Capacity(len(threads), max(threads.values(), default=1), int(share * limit), distributed=True)
+        return Capacity(len(threads), max(threads.values(), default=1), TRANSFER_BYTES, distributed=True)
 
     def execute(
         self,

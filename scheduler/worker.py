@@ -1,4 +1,4 @@
-"""What a run needs on every worker: one BLAS thread per task, a TileStore for `worker.data`, a peak meter.
+"""What a run needs on every worker: one BLAS thread per task, bounded transfers, a TileStore, a peak meter.
 
 Everything is undone when the last run of the worker is over, because the cluster is not ours alone.
 """
@@ -16,6 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from dagsolve.executor import ResidentMemory
 from dagsolve.storage import StoreStatistics, TileStore
+
+TRANSFER_BYTES = 256 * 1024**2
+"""Values on their way to a worker at most, beside those in its store; one larger value comes alone."""
 
 
 class _Pin:
@@ -106,6 +109,9 @@ class RunPlugin(WorkerPlugin):
 def _install(worker: Worker) -> _Installed:
     undo = ExitStack()
     undo.enter_context(one_blas_thread())
+    limit = worker.state.transfer_incoming_bytes_limit
+    undo.callback(setattr, worker.state, "transfer_incoming_bytes_limit", limit)
+    worker.state.transfer_incoming_bytes_limit = min(limit, TRANSFER_BYTES)
     former = worker.data
     store = TileStore(worker.local_directory, others=former)
     _set_data(worker, store)

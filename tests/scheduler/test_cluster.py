@@ -20,7 +20,7 @@ from dagsolve.errors import ArgumentError, BlockError, FactorisationError, Sched
 from dagsolve.scheduler.executor import ClusterExecutor, executor_of
 from dagsolve.scheduler.placement import Priorities
 from dagsolve.scheduler.tasks import task_graph
-from dagsolve.scheduler.worker import RunPlugin
+from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin
 from dagsolve.storage import TileStore
 from tests.scheduler.plans import assert_same, dag_of, expected, plan_of, steps
 
@@ -109,6 +109,11 @@ def test_store_is_the_workers_memory_also_after_a_restart(client, rng):
     client.register_plugin(RunPlugin("second", 1000, {}))
     assert set(data_types(client).values()) == {("TileStore", "TileStore")}
 
+    def limit(dask_worker):
+        return dask_worker.state.transfer_incoming_bytes_limit
+
+    assert set(client.run(limit).values()) == {TRANSFER_BYTES}
+
     def budget(dask_worker):
         return dask_worker.data.budget_bytes, isinstance(dask_worker.data.others, TileStore)
 
@@ -128,6 +133,7 @@ def test_store_is_the_workers_memory_also_after_a_restart(client, rng):
     client.unregister_worker_plugin("dagsolve-first")
     assert set(data_types(client).values()) == {("SpillBuffer", "SpillBuffer")}
     np.testing.assert_array_equal(made.result(), -before[0])  # handed back
+    assert min(client.run(limit).values()) > TRANSFER_BYTES
 
 
 def wait_for_successor(client, pid):
