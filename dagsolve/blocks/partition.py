@@ -9,7 +9,7 @@ In order, each step by a lemma of `cones` or `quotient` that keeps the quotient 
    partial sums, and the long accumulation of sums over all tiles becomes one small block.
 3. Cuts of the cones that are still too heavy, by weight; pieces that came out too small are joined again, and
    chains in which nothing could run beside them are joined up to the target.
-4. Merges of thin blocks, which cost more as a task than they work.
+4. Merges of thin blocks, which cost more as a task, or as a transfer, than they work.
 
 Nodes that cost nothing on NumPy are *copied*: made again in every block that reads them, so no view crosses
 blocks next to the value that it is a view of. Leaves and nodes that no output needs belong to no block.
@@ -39,6 +39,7 @@ from dagsolve.blocks.quotient import (
     absorb,
     contract,
     depths,
+    distinct,
     merged,
     quotient,
     topological,
@@ -152,7 +153,7 @@ def _dense_exits(edges: Edges, weights: Weights, placed: Bools, dense: Bools) ->
     count = len(placed)
     reader = np.repeat(np.arange(count), np.diff(edges.indptr))
     inside = weights.sweep[edges.nodes] == weights.sweep[reader]
-    pairs = np.unique(edges.nodes[inside] * count + reader[inside])
+    pairs = distinct(edges.nodes[inside] * count + reader[inside])
     exits = np.bincount(pairs // max(count, 1), minlength=count) > 1
     exits[edges.nodes[~inside]] = True
     exits[weights.value_node[weights.output]] = True
@@ -160,11 +161,12 @@ def _dense_exits(edges: Edges, weights: Weights, placed: Bools, dense: Bools) ->
 
 
 def _merge_thin(label: Ints, edges: Edges, weights: Weights, targets: Targets, rates: Rates) -> Ints:
-    """Labels after blocks that are hardly worth a task were merged.
+    """Labels after blocks that are hardly worth a task, or a transfer, were merged.
 
-    A thin block joins its only predecessor or its only consumer, whatever that is; several thin blocks join
-    each other along a deep-first order; a small graph of thin nodes is searched. A block that is not thin
-    never joins another, so ready width is lost only where a task costs more than its work.
+    A thin block joins its only predecessor or its only consumer, whatever that is, and so does one that takes
+    hardly longer than moving the values between the two. Several thin blocks join each other along a
+    deep-first order; a small graph of thin nodes is searched. No other block is merged, so ready width is
+    lost only where a task or a transfer costs more than the work.
     """
     q = quotient(label, edges, weights)
     gathered = float(q.seconds[q.seconds < targets.thin_seconds].sum())
@@ -173,7 +175,7 @@ def _merge_thin(label: Ints, edges: Edges, weights: Weights, targets: Targets, r
     for merge in (absorb, contract):
         room = np.clip(1.25 * q.seconds, limit, 2 * targets.seconds)
         thin = q.seconds < targets.thin_seconds
-        gate = Gate(np.full(len(q), -1), room, targets.bytes, thin, False, False)
+        gate = Gate(np.full(len(q), -1), room, targets.bytes, thin, False, price.seconds_per_byte, False)
         label = merged(q, merge(q, weights.nbytes, gate))
         q = quotient(label, edges, weights)
     while True:
@@ -226,7 +228,7 @@ def _piece_gate(q: Quotient, natural: Ints, targets: Targets, *, glue: bool) -> 
         placed = np.flatnonzero(q.of_node >= 0)
         home[q.of_node[placed[::-1]]] = natural[placed[::-1]]  # of the first node
     room = np.full(count, (1.25 if glue else 2.0) * targets.seconds)
-    return Gate(home, room, targets.bytes, np.zeros(count, dtype=np.bool_), True, glue)
+    return Gate(home, room, targets.bytes, np.zeros(count, dtype=np.bool_), True, 0.0, glue)
 
 
 def _numbered(graph: Graph, label: Ints, copied: Bools, edges: Edges, weights: Weights) -> Partition:

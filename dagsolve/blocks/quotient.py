@@ -75,7 +75,7 @@ def quotient(label: Ints, edges: Edges, weights: Weights) -> Quotient:
 
     target = np.repeat(of_node, np.diff(edges.indptr))
     crossing = maker[edges.values] != target
-    keys = np.unique(target[crossing] * value_count + edges.values[crossing])
+    keys = distinct(target[crossing] * value_count + edges.values[crossing])
     targets, read_values = np.divmod(keys, value_count)
     sources = maker[read_values]
     later = sources >= 0
@@ -104,9 +104,16 @@ def quotient(label: Ints, edges: Edges, weights: Weights) -> Quotient:
 
 
 def _totals(index: Ints, amount: npt.NDArray[Any], count: int) -> Floats:
-    total: Floats = np.zeros(count)
-    np.add.at(total, index, amount)
+    total: Floats = np.bincount(index, weights=amount, minlength=count).astype(np.float64)
     return total
+
+
+def distinct(keys: Ints) -> Ints:
+    """The keys in ascending order, each once: by sorting, which beats `np.unique`'s hashing here."""
+    ordered = np.sort(keys)
+    first = np.ones(len(ordered), dtype=np.bool_)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first]
 
 
 class Gate(NamedTuple):
@@ -117,6 +124,7 @@ class Gate(NamedTuple):
     room_bytes: float  # of reads and writes
     thin: Bools  # may be merged with whatever has room
     shrinking: bool  # whether what writes little of what it reads joins the cluster that it reads
+    seconds_per_byte: float  # what takes no longer than moving twice what it shares joins the other end
     chains: bool  # whether a cluster joins the only one it reads, if that is read by it alone
 
 
@@ -125,7 +133,7 @@ def absorb(q: Quotient, nbytes: Ints, gate: Gate) -> Ints:
     source, target, value = q.edges()
     indptr = np.searchsorted(target, np.arange(len(q) + 1))
     crossing = nbytes[value].astype(np.float64)
-    links = np.bincount(np.unique(source * len(q) + target) // max(len(q), 1), minlength=len(q))
+    links = np.bincount(distinct(source * len(q) + target) // max(len(q), 1), minlength=len(q))
     work = (q.seconds, q.read_bytes, q.write_bytes)
     return _merge_along(indptr, source, crossing, True, *work, *gate, links)  # type: ignore[no-any-return]
 
@@ -175,6 +183,7 @@ def _merge_along(  # type: ignore[no-untyped-def]
     room_bytes,
     thin,
     shrinking,
+    per_byte,
     chains,
     links,
 ):
@@ -207,7 +216,7 @@ def _merge_along(  # type: ignore[no-untyped-def]
             )
         else:
             welcome = same_home and SHRINKS * writes[k] > max(reads[k], writes[k])
-        welcome = welcome or thin[k]
+        welcome = welcome or thin[k] or time[k] <= 2 * shared * per_byte
         fits_time = time[k] + time[partner] <= max(room[k], room[partner])
         fits_bytes = read[k] + write[k] + read[partner] + write[partner] - shared <= room_bytes
         if welcome and fits_time and fits_bytes:

@@ -20,7 +20,9 @@ def test_every_term_counts_once():
     assert made.floor_bytes == 211 + 53 + 3 * 101
     assert made.store_bytes == 1009 - 211 - 53 - 3 * 101
     assert made.projected_bytes == 1009
-    assert str(made) == "0.99 kiB = base 211 B + transfers 53 B + 3 threads x working set 101 B + values 442 B"
+    assert (
+        str(made) == "0.99 kiB = base 211 B + transfers 53 B + 3 threads x working set 101 B + values 442 B"
+    )
 
 
 def test_values_that_fit_are_all_that_the_store_holds():
