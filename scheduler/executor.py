@@ -19,7 +19,7 @@ import dask.threaded
 import numpy as np
 from dask.base import annotate
 from dask.system import CPU_COUNT
-from distributed import Client, Future, KilledWorker, get_client, wait
+from distributed import Client, Future, KilledWorker, get_client, rejoin, secede, wait
 
 from dagsolve.errors import ArgumentError, SchedulerError
 from dagsolve.executor import (
@@ -75,6 +75,20 @@ def executor_of(scheduler: Any) -> Executor:
 def _run_name(plan: Plan) -> str:
     """Unique: Dask takes equal keys for equal values, and the same plan may run on other data meanwhile."""
     return f"{plan.digest[:8]}-{uuid.uuid4().hex[:12]}"
+
+
+@contextlib.contextmanager
+def _thread_given_back() -> Iterator[None]:
+    """Lets a worker use this thread's place while it waits, if this is inside a Dask task."""
+    try:
+        secede()
+    except ValueError:  # no task
+        yield
+        return
+    try:
+        yield
+    finally:
+        rejoin()
 
 
 class ThreadsExecutor:
@@ -148,6 +162,7 @@ class ClusterExecutor:
         run = _run_name(plan)
         made = task_graph(plan, leaves, run, graph=graph, inline_bytes=_INLINE_BYTES)
         with ExitStack() as stack:
+            stack.enter_context(_thread_given_back())
             shown = stack.enter_context(self._watch(plan, progress))
             stack.enter_context(listening(run, recording(report, shown)))
             self._client.subscribe_topic(TOPIC, receive)  # once or a hundred times, it is the same
@@ -247,7 +262,10 @@ class ClusterExecutor:
             pending = [future for future in futures if future.status == "pending"]
             if not pending:
                 return
-            with contextlib.suppress(TimeoutError, CancelledError):  # the statuses tell
+            with (
+                self._client.as_current(),  # `wait` asks the current client: there may be none, or another
+                contextlib.suppress(TimeoutError, CancelledError),  # the statuses tell
+            ):
                 wait(pending, timeout=_LOOK_SECONDS)
             if self._client.status != "running":
                 raise self._gone(f"the client is {self._client.status}")
