@@ -1,0 +1,89 @@
+"""One gradient, five ways: backslash on operators, serial, threads, processes, tiles; and autograd's."""
+
+import logging
+from collections import Counter
+
+import autograd
+import autograd.numpy
+import autograd.scipy.linalg
+import numpy as np
+import pytest
+import scipy.linalg
+from distributed import Client, LocalCluster
+from hypothesis import given, settings
+
+import dagsolve as ds
+from tests.programs.generator import OPERATIONS, SPINE, Program, programs
+
+PROGRAMS = 50
+CHUNKS = 3  # every axis longer than 3 is cut, and its last tile is uneven
+
+
+@pytest.fixture(scope="module")
+def client():
+    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def by_backslash(function, data):
+    """∇ = Dᵀ• ((I - L)ᵀ• \\ g) in memory."""
+    identity_minus_l, d, g = ds.operator_matrix(ds.trace(function, *data), *data)
+    found = d.T @ ds.backslash(identity_minus_l.T, g)
+    return [np.zeros_like(x) if bar is None else bar for x, bar in zip(data, found, strict=True)]
+
+
+def by_autograd(program: Program, data):
+    def function(*inputs):
+        return program(autograd.numpy, autograd.scipy.linalg, *inputs)
+
+    return autograd.grad(function, tuple(range(len(data))))(*data)
+
+
+def error(found, expected):
+    """The largest difference of two gradients, relative to the largest entry of the second."""
+    scale = max(float(np.max(np.abs(x))) for x in expected)
+    return max(float(np.max(np.abs(a - b))) for a, b in zip(found, expected, strict=True)) / scale
+
+
+def test_all_ways_agree_on_generated_programs(client):
+    seen: list[Program] = []
+
+    @settings(max_examples=PROGRAMS, database=None)
+    @given(programs())
+    def check(program: Program) -> None:
+        seen.append(program)
+        data, everything = program.data(), range(len(program.inputs))
+
+        def function(*inputs):
+            return program(np, ds.linalg, *inputs)
+
+        value = program(np, scipy.linalg, *data)
+        expected = by_backslash(function, data)
+        ways = {"backslash": (value, expected)}
+        for scheduler in ("sync", "threads", client):
+            for chunks in (None, CHUNKS):
+                way = f"{scheduler if isinstance(scheduler, str) else 'processes'}, chunks={chunks}"
+                gradient = ds.value_and_grad(function, tuple(everything), scheduler=scheduler, chunks=chunks)
+                ways[way] = gradient(*data)
+        for way, (found, bars) in ways.items():
+            assert found == pytest.approx(value, rel=1e-12), way
+            assert [bar.shape for bar in bars] == [x.shape for x in data], way
+            assert error(bars, expected) < 1e-12, way
+        assert error(expected, by_autograd(program, data)) < 1e-9
+
+    check()
+    assert len(seen) == PROGRAMS
+    assert {step.name for program in seen for step in program.steps} == set(OPERATIONS)
+    assert all(program.depth >= SPINE for program in seen)
+    traits = Counter[str]()
+    for program in seen:
+        traits["an input that nothing reads"] += bool(program.unused)
+        traits["a value that three steps read"] += program.fan_out >= 3
+        traits["two operands of one step alike"] += any(
+            len(set(s.operands)) < len(s.operands) for s in program.steps
+        )
+    assert min(traits.values()) >= 5, traits
