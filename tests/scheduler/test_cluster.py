@@ -51,6 +51,15 @@ def _untouched(client):
     assert set(data_types(client).values()) == {("SpillBuffer", "SpillBuffer")}
 
 
+@pytest.fixture
+def local():
+    """A cluster inside this process: quick to start and to lose."""
+    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL, "processes": False}
+    with LocalCluster(n_workers=0, threads_per_worker=1, protocol="tcp", **options) as cluster:
+        with Client(cluster, set_as_default=False) as client:
+            yield cluster, client
+
+
 def data_types(client):
     def names(dask_worker):
         return type(dask_worker.data).__name__, type(dask_worker.state.data).__name__
@@ -256,6 +265,27 @@ def test_keys_are_readable_and_priorities_follow_the_plan(client, rng):
     assert {retries for _, retries in seen.values()} <= {1, 2}
 
 
+def test_runs_inside_tasks_do_not_block_each_other(client, rng):
+    """Two tasks hold both threads of the cluster, and each waits for blocks that need one."""
+    plan, leaves, wanted = case(rng, nodes_per_block=3)
+
+    def run(number):
+        return executor_of(None).execute(plan, leaves)
+
+    for found in client.gather(client.map(run, [1, 2])):
+        assert_same(found, wanted)
+
+
+def test_client_need_not_be_the_current_one(local, rng):
+    cluster, other = local
+    cluster.scale(1)
+    other.wait_for_workers(1, timeout=30)
+    plan, leaves, wanted = case(rng)
+    executor = ClusterExecutor(other)
+    assert_same(executor.execute(plan, leaves), wanted)
+    assert set(executor.last_report.peak_bytes) == set(pids(other))
+
+
 def test_closed_client_is_told_at_once(client, rng):
     plan, leaves, _ = case(rng)
     other = Client(client.scheduler.address, set_as_default=False)
@@ -264,15 +294,6 @@ def test_closed_client_is_told_at_once(client, rng):
     with pytest.raises(SchedulerError, match="the client is closed; connect a new Client"):
         ClusterExecutor(other).execute(plan, leaves)
     assert time.monotonic() - start < 1
-
-
-@pytest.fixture
-def local():
-    """A cluster inside this process: quick to start and to lose."""
-    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL, "processes": False}
-    with LocalCluster(n_workers=0, threads_per_worker=1, protocol="tcp", **options) as cluster:
-        with Client(cluster, set_as_default=False) as client:
-            yield cluster, client
 
 
 def test_cluster_without_workers_is_told_at_once(local, rng):
