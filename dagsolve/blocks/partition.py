@@ -202,12 +202,15 @@ def _heavy(label: Ints, edges: Edges, weights: Weights, targets: Targets) -> Boo
 
 
 def _relative_weight(label: Ints, edges: Edges, weights: Weights, targets: Targets) -> Floats:
-    """Each node's share of the targets: its seconds, or the bytes that it reads from outside its cluster."""
+    """Each node's share of a piece: its seconds, or the bytes that it reads from outside its cluster.
+
+    A piece aims at half of what is too heavy, so that what its cuts add to reads and writes has room.
+    """
     reader = np.repeat(np.arange(len(label)), np.diff(edges.indptr))
     outside = label[edges.nodes] != label[reader]
     nbytes = weights.nbytes[edges.values] * outside
     read = np.bincount(reader, weights=nbytes, minlength=len(label))
-    return np.maximum(weights.seconds / targets.seconds, read / targets.bytes)
+    return np.maximum(weights.seconds / targets.seconds, 2 * read / targets.bytes)
 
 
 def _shrinking(graph: Graph) -> Bools:

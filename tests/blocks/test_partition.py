@@ -181,6 +181,33 @@ def test_an_elementwise_chain_is_one_block_though_its_reverse_reads_every_value(
     assert set(dag.blocks[0].writes) == set(values[1:])
 
 
+def test_what_takes_no_longer_than_a_transfer_stays_with_its_operand():
+    """l (1031 x 1031) is read by two others; halving it costs about as much as sending it somewhere else."""
+    g = Program()
+    tile = (1031, 1031)
+    l = g.call("cholesky", g.input(tile), shape=tile)
+    half = g.call("multiply", l, l, shape=tile)
+    others = [g.call("update", l, g.input(tile), shape=tile) for _ in range(2)]
+    _, made, dag = partitioned(g.graph(half, *others))
+    assert len(dag) == 3
+    assert set(dag.blocks[0].writes) == {l, half}
+
+
+def test_a_byte_target_cuts_what_reads_too_much():
+    """One sum of 31 products of tiles: read at once, or in pieces that hold a few tiles each."""
+    g = Program()
+    tile = (257, 257)
+    total = g.input(tile)
+    for _ in range(31):
+        total = g.call("update", total, g.input(tile), g.input(tile), shape=tile)
+    graph = g.graph(total)
+    assert len(partitioned(graph)[2]) == 1
+    limit = 11 * 8 * 257**2
+    _, _, dag = partitioned(graph, Targets(bytes=limit))
+    assert 7 <= len(dag) <= 31
+    assert all(b.read_bytes + b.write_bytes <= limit for b in dag)
+
+
 def test_a_view_is_made_where_it_is_read():
     """l is read by two blocks through its transpose: l crosses, once, the view never."""
     g = Program()
