@@ -90,7 +90,8 @@ class DaskGraph:
                     f"key {key!r} is not in the Dask graph: was it built from another collection?"
                 )
             stack.append((key, True))
-            stack.extend((d, False) for d in self.nodes[key].dependencies if d not in done)
+            # sorted, since sets of texts differ from process to process, and sums would be taken in another order
+            stack.extend((d, False) for d in sorted(self.nodes[key].dependencies, key=str) if d not in done)
         return list(done)
 
     def declared_spec(self, key: Key) -> Spec | None:
