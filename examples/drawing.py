@@ -2,14 +2,16 @@
 
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 INK, FIT = "#222222", "#0072b2"
 PALETTE = (  # told apart also by colour-blind readers
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#5f6a72", "#b5bd22", "#7b5ea7",
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00",
+    "#56b4e9", "#8c564b", "#5f6a72", "#b5bd22", "#7b5ea7",
 )  # fmt: skip
 REVERSE = "reverse-"
 NEAR_YEARS = 4  # of the record, in the picture of where the forecast begins
@@ -20,15 +22,16 @@ def draw_regression(path, x, y, residual, times, mean, deviation):
 
     x and times are calendar years; y, residual, mean and deviation are in ppm.
     """
-    figure = plt.figure(figsize=(10, 7.5), layout="constrained")
+    figure = Figure(figsize=(10, 7.5), layout="constrained")
     panels = figure.subplot_mosaic([["whole", "whole"], ["near", "left"]], height_ratios=(3, 2))
     end = x[-1]
     for name in ("whole", "near"):
         axes = panels[name]
         band = (mean - 2 * deviation, mean + 2 * deviation)
-        axes.fill_between(times, *band, color=FIT, alpha=0.3, linewidth=0, label="mean ± 2 standard deviations")
-        axes.plot(times, mean, color=FIT, linewidth=0.9, label="regression and its forecast: mean")
-        label = f"{len(x):,} observations, averages of a week"
+        label = "± 2 standard deviations of an observation"
+        axes.fill_between(times, *band, color=FIT, alpha=0.3, linewidth=0, label=label)
+        axes.plot(times, mean, color=FIT, linewidth=0.9, label="Gaussian-process regression and forecast")
+        label = f"{len(x):,} weekly observations"
         axes.plot(x, y, ".", color=INK, markersize=1.5 if name == "whole" else 4, label=label)
         axes.axvline(end, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set(xlabel="Year", ylabel="CO₂ in dry air (ppm)")
@@ -44,21 +47,20 @@ def draw_regression(path, x, y, residual, times, mean, deviation):
     shown = (times > end - NEAR_YEARS) & (times < end + NEAR_YEARS)
     near.set_xlim(end - NEAR_YEARS, end + NEAR_YEARS)
     near.set_ylim((mean - 2 * deviation)[shown].min() - 1, (mean + 2 * deviation)[shown].max() + 1)
-    near.xaxis.set_major_locator(plt.MaxNLocator(integer=True))
+    near.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.plot(x, residual, ".", color=INK, markersize=1.5)
     left.axhline(0, color=FIT, linewidth=0.9)
-    left.set_title(f"Observation minus mean: standard deviation {residual.std():.2f} ppm")
-    left.set(xlabel="Year", ylabel="Residual (ppm)", xlim=(x[0] - 0.5, end + 0.5))
+    left.set_title(f"Residuals: standard deviation {residual.std():.2f} ppm")
+    left.set(xlabel="Year", ylabel="Observed − regression (ppm)", xlim=(x[0] - 0.5, end + 0.5))
     left.grid(alpha=0.25)
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def draw_matrix(path, dag):
     """Writes the pattern of I - L of a BlockDag: each nonzero in the colour of its row's primitive.
 
-    Rows and columns are blocks, by sweep and then by level set; a framed square on the diagonal is a level set
-    of a sweep. Blocks of the reverse sweep have the lighter shade of their primitive.
+    Rows and columns are blocks, by sweep and then by level set; a framed square on the diagonal is one level
+    set of one sweep. Blocks of the reverse sweep have the lighter shade of their primitive.
     """
     sweeps = np.array([block.sweep for block in dag.blocks])
     order = np.lexsort((dag.levels, sweeps))  # topological too: edges go to higher levels or later sweeps
@@ -68,12 +70,14 @@ def draw_matrix(path, dag):
     for source, target in (*dag.edges, *((b.index, b.index) for b in dag.blocks)):
         picture[place[target], place[source]] = colours[dag.blocks[target].label]
 
-    figure, axes = plt.subplots(figsize=(9.5, 7.8), layout="constrained")
+    figure = Figure(figsize=(9.6, 7.1), layout="constrained")
+    axes = figure.subplots()
     axes.imshow(picture, interpolation="nearest", extent=(0, len(dag), len(dag), 0))
     sweep_of, level_of = sweeps[order], dag.levels[order]
     changes = np.flatnonzero((np.diff(level_of) != 0) | (np.diff(sweep_of) != 0)) + 1
     for first, last in pairwise((0, *changes.tolist(), len(dag))):
-        axes.add_patch(Rectangle((first, first), last - first, last - first, fill=False, edgecolor=INK, linewidth=0.7))
+        side = last - first
+        axes.add_patch(Rectangle((first, first), side, side, fill=False, edgecolor=INK, linewidth=0.7))
     for edge in changes:
         axes.axhline(edge, color=INK, alpha=0.13, linewidth=0.5)
         axes.axvline(edge, color=INK, alpha=0.13, linewidth=0.5)
@@ -88,10 +92,10 @@ def draw_matrix(path, dag):
     )
     counts = {label: sum(b.label == label for b in dag.blocks) for label in colours}
     handles = [Patch(color=colours[label], label=f"{label}  {counts[label]}") for label in colours]
-    handles.append(Patch(facecolor="white", edgecolor=INK, label="level set: blocks that\ncan run side by side"))
-    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.07, 0.5), frameon=False, title="blocks, by primitive")
+    frame = "level set: blocks that\ncan run side by side"
+    handles.append(Patch(facecolor="white", edgecolor=INK, label=frame))
+    figure.legend(handles=handles, loc="outside right center", frameon=False, title="Blocks, by primitive")
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def block_colours(dag):
@@ -101,7 +105,7 @@ def block_colours(dag):
     colours = {}
     for label in labels:
         colour = np.array(to_rgb(PALETTE[primitives.index(label.removeprefix(REVERSE)) % len(PALETTE)]))
-        colours[label] = 0.5 + 0.5 * colour if label.startswith(REVERSE) else colour
+        colours[label] = 0.4 + 0.6 * colour if label.startswith(REVERSE) else colour
     return colours
 
 
