@@ -2,6 +2,7 @@
 
 from dagsolve import errors as errors
 from dagsolve import linalg as linalg
+from dagsolve import special as special
 from dagsolve.api import grad as grad
 from dagsolve.api import jvp as jvp
 from dagsolve.api import operator_matrix as operator_matrix
@@ -11,7 +12,7 @@ from dagsolve.api import vjp as vjp
 from dagsolve.operators import OperatorMatrix as OperatorMatrix
 from dagsolve.programs import gradients as gradients
 from dagsolve.programs import value_and_gradients as value_and_gradients
-from dagsolve.spec import spec as spec
+from dagsolve.specs import spec as spec
 from dagsolve.substitution import backslash as backslash
 
 __version__ = "0.1.0"

@@ -13,7 +13,7 @@ from dagsolve.operators import OperatorMatrix
 from dagsolve.options import Options
 from dagsolve.pipeline import FORWARD, PULLBACK, REVERSE, TANGENT, Compiled, compile_trace, executor_for, run
 from dagsolve.planning.actions import Plan
-from dagsolve.spec import spec_of
+from dagsolve.specs import spec_of
 from dagsolve.tracing.reverse import inline, joint_graph, tangent_graph
 from dagsolve.tracing.reverse import operator_matrix as _operator_matrix
 from dagsolve.tracing.trace import Trace, is_traceable, trace_function
@@ -34,6 +34,8 @@ class Gradient:
         options: dict[str, Any],
     ) -> None:
         self._who, self._f, self._argnums, self._has_aux, self._value = who, f, argnums, has_aux, value
+        if not callable(f):
+            raise ArgumentError(f"{who}: f must be a function of arrays, got {type(f).__name__}")
         self._options = Options.read(who, options)
         self._wanted = _argnums(who, argnums)
         self.last_report: RunReport | None = None
@@ -83,7 +85,7 @@ class Gradient:
         example = unflatten(trace.result, list(range(len(trace.graph.outputs))))
         if self._has_aux:
             if not (isinstance(example, tuple) and len(example) == 2):
-                raise ArgumentError(f"{shown} must return a pair (value, aux) with has_aux=True")
+                raise ArgumentError(f"{shown} must return a pair (value, aux) with has_aux=True, got {type(example).__name__}")
             example = example[0]
         if not isinstance(example, int):
             raise ShapeError(
@@ -95,7 +97,7 @@ class Gradient:
                 f"{shown} must return a scalar of shape (), got shape {of.shape}. Sum it, or use ds.vjp."
             )
         if of.dtype.kind != "f":
-            raise DtypeError(f"{shown} must return a real floating number, got {of.dtype}.")
+            raise DtypeError(f"{shown} must return a real floating number, got {of.dtype}. Take np.real or .astype(float).")
 
     def __repr__(self) -> str:
         return f"<{self.__name__} argnums={self._argnums}>"
@@ -160,6 +162,11 @@ def jvp(
     Tangents have the containers, shapes and dtypes of the primals. Raises ShapeError otherwise.
     """
     chosen = Options.read("jvp", options)
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise ArgumentError(
+            "jvp: primals and tangents must be tuples with one entry per argument of f, got "
+            f"{type(primals).__name__} and {type(tangents).__name__}. Write jvp(f, (x,), (x_dot,))."
+        )
     if len(primals) != len(tangents):
         raise ArgumentError(
             f"jvp: tangents must be one per primal, got {len(tangents)} for {len(primals)} primals"

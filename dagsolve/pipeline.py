@@ -5,6 +5,7 @@ depends on the array graph's structure only, so it is kept by the graph's digest
 call of a gradient traces the function, binds the arrays and runs.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +22,11 @@ from dagsolve.graph import Graph
 from dagsolve.namespace import Array
 from dagsolve.options import Options
 from dagsolve.planning.actions import Plan
+from dagsolve.planning.budget import resident_bytes
 from dagsolve.planning.cost import DISTRIBUTED, THREADS, targets_for
 from dagsolve.planning.schedule import make_plan
 from dagsolve.scheduler.executor import executor_of
-from dagsolve.spec import Spec, spec_of
+from dagsolve.specs import Spec, spec_of
 from dagsolve.tracing.chunked import Tiled, tiled, untiled
 from dagsolve.tracing.layout import Chunks, Layout, normalised_chunks
 from dagsolve.tracing.reverse import Sweeps, joint_graph, tangent_graph
@@ -84,7 +86,9 @@ def plan_graph(graph: Graph, options: Options, executor: Executor) -> Plan:
     capacity = executor.capacity()
     rates = DISTRIBUTED if capacity.distributed else THREADS
     work = node_work(graph, rates)
-    targets = targets_for(rates, workers=capacity.workers * capacity.threads)
+    targets = targets_for(
+        rates, workers=capacity.workers * capacity.threads, target_bytes=_block_bytes(options, capacity.threads)
+    )
     dag = block_dag(graph, partition(graph, work, targets=targets, rates=rates), work)
     return make_plan(
         dag,
@@ -92,6 +96,13 @@ def plan_graph(graph: Graph, options: Options, executor: Executor) -> Plan:
         threads=capacity.threads,
         transfer_bytes=capacity.transfer_bytes,
     )
+
+
+def _block_bytes(options: Options, threads: int) -> float:
+    """Bytes that a block may read and write: half of each thread's share of the budget, the rest is for waiting values."""
+    if options.memory_limit is None:
+        return math.inf
+    return max(0.0, options.memory_limit - resident_bytes()) / (2 * threads)
 
 
 def run(

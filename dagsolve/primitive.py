@@ -24,7 +24,7 @@ import numpy as np
 from dagsolve.errors import ShapeError
 from dagsolve.namespace import Array, Arrays, Namespace, namespace_of
 from dagsolve.signature import Signature
-from dagsolve.spec import Spec, broadcast_shapes, spec
+from dagsolve.specs import Spec, broadcast_shapes, spec
 
 Wanted = tuple[str, ...]
 Specs = tuple[Spec, ...]

@@ -19,7 +19,7 @@ from dagsolve.graph import Graph
 from dagsolve.options import Options
 from dagsolve.pipeline import executor_for, plan_graph
 from dagsolve.scheduler.tasks import task_graph
-from dagsolve.spec import spec
+from dagsolve.specs import spec
 from dagsolve.tracing.dask_graph import DaskGraph, ExternalKey, interpret, task_reference
 from dagsolve.tracing.layout import Layout, tile_specs
 from dagsolve.tracing.record import Recorder

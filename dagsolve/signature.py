@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from dagsolve.errors import ShapeError
-from dagsolve.spec import Shape, broadcast_shapes
+from dagsolve.specs import Shape, broadcast_shapes
 
 _ARRAY = re.compile(r"\s*(\w+)(\*?)\s*(?:\(([^)]*)\))?\s*(?:,|$)")
 

@@ -23,7 +23,7 @@ from dagsolve.errors import ArgumentError, BlockError, DagsolveError
 from dagsolve.graph import Graph
 from dagsolve.graph.order import reachable_backward
 from dagsolve.namespace import Array, Arrays, Namespace, namespace_of
-from dagsolve.spec import Spec
+from dagsolve.specs import Spec
 
 __all__ = ["BlockProgram", "compile_block", "evaluate", "program", "run_block"]
 

@@ -22,7 +22,7 @@ from dagsolve.blocks.structure import BlockDag
 from dagsolve.errors import GraphError
 from dagsolve.graph import LEAVES, Graph, Node, Params, Scope
 from dagsolve.primitives.derived import find
-from dagsolve.spec import Spec
+from dagsolve.specs import Spec
 
 ACCUMULATE = "accumulate"  # (c, a, b) -> c + alpha a b; made by `_accumulations`, no primitive
 _ADD, _SUBTRACT, _NEGATIVE, _MATMUL = "add", "subtract", "negative", "matmul"

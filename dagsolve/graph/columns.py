@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dagsolve.spec import Spec
+from dagsolve.specs import Spec
 
 Params = tuple[
     tuple[str, Any], ...

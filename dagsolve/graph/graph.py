@@ -15,7 +15,7 @@ import numpy as np
 from dagsolve.errors import GraphError
 from dagsolve.graph.columns import CONSTANT, INPUT, LEAVES, Columns, Ints, Params, Scope
 from dagsolve.graph.order import consumer_edges, longest_distance, reachable_backward
-from dagsolve.spec import Spec
+from dagsolve.specs import Spec
 
 
 class Node(NamedTuple):

@@ -142,9 +142,12 @@ def potrf(a: Array, *, name: str = "potrf: a") -> None:
         return
     order = info.value or int(bad[0]) + 1
     lower = a[np.tril_indices(order)]
-    why = "is not positive" if np.all(np.isfinite(lower)) else "holds NaN or infinity"
+    finite = bool(np.all(np.isfinite(lower)))
+    why = "is not positive" if finite else "holds NaN or infinity"
+    remedy = "add a small multiple of the identity" if finite else "look for NaN in the data it was computed from"
     raise FactorisationError(
-        f"{name} ({n}, {n}) {a.dtype} is not positive definite: its leading minor of order {order} {why}"
+        f"{name} ({n}, {n}) {a.dtype} is not positive definite: its leading minor of order {order} "
+        f"{why}; {remedy}"
     )
 
 

@@ -22,7 +22,7 @@ from dagsolve.kernels.dense import is_complex, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array, random_nonzero, random_positive
-from dagsolve.spec import spec
+from dagsolve.specs import spec
 
 Tangents = tuple[Array | None, ...]  # None is zero
 BOTH_FREE: dict[str, tuple[str, ...]] = {"a": (), "b": ()}

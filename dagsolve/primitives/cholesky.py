@@ -23,7 +23,7 @@ from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.solve_triangular import solve_triangular
 from dagsolve.sampling import random_spd
-from dagsolve.spec import broadcast_shapes
+from dagsolve.specs import broadcast_shapes
 
 SMALL = 64  # order below which a call per matrix costs more than its flops
 

@@ -21,7 +21,7 @@ from dagsolve.kernels.dense import adjoint, conjugate, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array
-from dagsolve.spec import Spec, spec
+from dagsolve.specs import Spec, spec
 
 Tangents = tuple[Array | None, ...]
 

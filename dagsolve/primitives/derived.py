@@ -13,7 +13,7 @@ from dagsolve.errors import GraphError
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.spec import Spec, spec
+from dagsolve.specs import Spec, spec
 
 _PULLBACK = ".pullback."
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dagsolve.namespace import Array, Namespace
 from dagsolve.primitive import Cost, Primitive, Specs
-from dagsolve.spec import spec
+from dagsolve.specs import spec
 
 
 def _free(operands: Specs, results: Specs, **params: Any) -> Cost:

@@ -19,7 +19,7 @@ from dagsolve.errors import ShapeError
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array
-from dagsolve.spec import Shape, Spec, spec
+from dagsolve.specs import Shape, Spec, spec
 
 Entry = int | tuple[int | None, int | None, int | None] | None
 Index = tuple[Entry, ...]

@@ -16,7 +16,7 @@ from dagsolve.kernels.dense import adjoint
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array
-from dagsolve.spec import broadcast_shapes
+from dagsolve.specs import broadcast_shapes
 
 
 def forward(xp: Namespace, c: Array, a: Array) -> Array:

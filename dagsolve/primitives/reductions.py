@@ -13,7 +13,7 @@ import numpy as np
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array, random_distinct
-from dagsolve.spec import Shape, Spec, spec
+from dagsolve.specs import Shape, Spec, spec
 
 Axes = tuple[int, ...] | None
 

@@ -19,7 +19,7 @@ from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.indexing import getitem
 from dagsolve.sampling import random_array
-from dagsolve.spec import Shape, Spec, broadcast_shapes, spec
+from dagsolve.specs import Shape, Spec, broadcast_shapes, spec
 
 
 def reshape_forward(xp: Namespace, a: Array, *, shape: Shape) -> Array:

@@ -23,7 +23,7 @@ from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.triangle_product import triangle_product
 from dagsolve.sampling import random_array, random_triangular
-from dagsolve.spec import Spec, broadcast_shapes, spec
+from dagsolve.specs import Spec, broadcast_shapes, spec
 
 SMALL = 32  # order below which a call per matrix costs more than the flops of a general solve
 

@@ -18,7 +18,7 @@ import scipy.special
 from dagsolve.namespace import Array, Arrays, Namespace, special_functions
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array, random_positive
-from dagsolve.spec import Spec, spec
+from dagsolve.specs import Spec, spec
 
 Rule = Callable[..., Array]  # (xp, saved, v, **params) -> v f'(x)
 Examples = Callable[[np.random.Generator], Iterator[tuple[Any, ...]]]

@@ -16,7 +16,7 @@ from dagsolve.kernels.dense import adjoint, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array
-from dagsolve.spec import broadcast_shapes
+from dagsolve.specs import broadcast_shapes
 
 LEAF_ROWS = 64  # diagonal parts up to this size are whole products
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.errors import UnsupportedError
+from dagsolve.errors import TraceError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.tracing.composed import COMPOSED, astype, matrix_transpose, power, reshape, transpose
 from dagsolve.tracing.composed import METHODS as METHODS
@@ -30,6 +30,7 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
     np.positive: lambda x: x,
 }
 _BY_UFUNC = {f: p for f, p in REPLACED.items() if isinstance(f, np.ufunc) and f not in _UFUNCS}
+_ASKING = {np.all, np.any, np.allclose, np.array_equal, np.isclose, np.nonzero, np.argwhere, np.flatnonzero}
 _REDUCE = {np.add: "sum", np.maximum: "amax", np.minimum: "amin"}
 
 
@@ -88,12 +89,18 @@ def call_function(tracer: Any, func: Callable[..., Any], args: Any, kwargs: Any)
         except TypeError as fault:
             if "unexpected keyword argument" in str(fault) or "positional argument" in str(fault):
                 raise UnsupportedError(
-                    f"{_name(func)} with these arguments (at {source_scope()}): {fault}"
+                    f"{_name(func)} {str(fault).rpartition('() ')[2]} (at {source_scope()}). "
+                    "Leave that argument out, or write the step with other functions."
                 ) from None
             raise
     primitive = REPLACED.get(func)
     if primitive is not None and not kwargs:
         return primitive(*args)
+    if func in _ASKING:
+        raise TraceError(
+            f"{_name(func)} asks for values that a traced array does not have (at {source_scope()}). "
+            "Use np.where(condition, a, b) to choose by value, or ask before the function is traced."
+        )
     raise UnsupportedError(
         f"{_name(func)} has no derivative rule in dagsolve (at {source_scope()}). "
         "Write it with functions that have one (ds.linalg and ds.special offer SciPy's), or compute it outside the traced function."

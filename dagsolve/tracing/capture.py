@@ -13,6 +13,7 @@ import numpy.typing as npt
 from dagsolve.errors import DtypeError, UnsupportedError
 from dagsolve.primitive import Primitive
 from dagsolve.primitives.generators import arange, eye, full
+from dagsolve.tracing.scope import source_scope
 
 COPY_BYTES = 1 << 20
 GENERATOR_ITEMS = 64  # smaller arrays are kept as they are
@@ -25,7 +26,7 @@ def capture(value: Any) -> Any:
     """
     if hasattr(value, "__dask_graph__"):
         raise UnsupportedError(
-            "a Dask array met a traced NumPy value: dagsolve functions take NumPy arrays here. "
+            f"a Dask array met a traced NumPy value (at {source_scope()}): dagsolve functions take NumPy arrays here. "
             "Pass the Dask array as data with `.compute()`, or build the whole program on Dask arrays and use ds.gradients."
         )
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
@@ -34,7 +35,7 @@ def capture(value: Any) -> Any:
         value = np.asarray(value)
     if value.dtype.kind not in "biufc":
         raise DtypeError(
-            f"a captured value must be a numeric array, got {type(value).__name__} of dtype {value.dtype}. "
+            f"a captured value must be a numeric array, got {type(value).__name__} of dtype {value.dtype} (at {source_scope()}). "
             "Convert it to numbers, or keep it out of the traced expression."
         )
     if isinstance(value, np.ndarray) and value.nbytes <= COPY_BYTES:

@@ -22,7 +22,7 @@ from dagsolve.graph import CONSTANT, INPUT, Graph, Node
 from dagsolve.linalg.tiled import TILED
 from dagsolve.primitive import Primitive
 from dagsolve.primitives.derived import apply, find
-from dagsolve.spec import Spec
+from dagsolve.specs import Spec
 from dagsolve.tracing.dask_graph import DaskGraph, interpret
 from dagsolve.tracing.layout import Chunks, Layout, normalised_chunks, slices, tile_specs, whole
 from dagsolve.tracing.record import Recorder

@@ -12,7 +12,7 @@ import numpy as np
 
 from dagsolve.errors import ShapeError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.spec import broadcast_shapes
+from dagsolve.specs import broadcast_shapes
 from dagsolve.tracing.contractions import cross_products, dot, einsum, inner, matmul, outer, tensordot
 from dagsolve.tracing.indexing import getitem
 from dagsolve.tracing.scope import source_scope
@@ -61,7 +61,7 @@ def power(x: Any, p: Any) -> Any:
 def _reduction(name: str) -> Callable[..., Any]:
     def reduce(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = False) -> Any:
         if out is not None:
-            raise UnsupportedError(f"np.{name} with out= (at {source_scope()})")
+            raise UnsupportedError(f"np.{name} with out= (at {source_scope()}). Use the result that it returns.")
         if dtype is not None and np.dtype(dtype) != a.dtype:
             a = astype(a, dtype)
         axes = _axes(a, axis)

@@ -29,7 +29,7 @@ from dask.highlevelgraph import HighLevelGraph
 from dagsolve.errors import DagsolveError, UnknownSpecError, UnsupportedError
 from dagsolve.linalg import dense
 from dagsolve.primitives.derived import apply, find
-from dagsolve.spec import Spec, spec, spec_of
+from dagsolve.specs import Spec, spec, spec_of
 from dagsolve.tracing.record import Recorder
 from dagsolve.tracing.tracer import Tracer
 

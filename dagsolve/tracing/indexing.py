@@ -7,7 +7,7 @@ import numpy as np
 
 from dagsolve.errors import ArgumentError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.spec import Shape
+from dagsolve.specs import Shape
 from dagsolve.tracing.scope import source_scope
 
 

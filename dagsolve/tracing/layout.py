@@ -9,7 +9,7 @@ import numpy as np
 
 from dagsolve.errors import ArgumentError
 from dagsolve.namespace import Array, namespace_of
-from dagsolve.spec import Shape, Spec, spec
+from dagsolve.specs import Shape, Spec, spec
 
 Chunks = tuple[tuple[int, ...], ...]
 AUTO_SMALL, AUTO_LARGE = 512, 1024  # tile lengths: below 8192 the smaller one keeps both cores busy
@@ -82,10 +82,12 @@ def normalised_chunks(chunks: Any, shape: Shape, who: str) -> Chunks:
         for entry, n in zip(chunks, shape, strict=True):
             if isinstance(entry, (int, np.integer)):
                 made.append(_cut(n, int(entry), who))
-            elif sum(entry) == n and all(k > 0 for k in entry):
-                made.append(tuple(int(k) for k in entry))
-            else:
-                raise ArgumentError(f"{who}: chunks {entry} do not add up to an axis of length {n}")
+                continue
+            if not isinstance(entry, Sequence) or not all(isinstance(k, (int, np.integer)) and k > 0 for k in entry):
+                raise ArgumentError(f"{who}: chunks of an axis must be positive ints, got {entry!r}")
+            if sum(entry) != n:
+                raise ArgumentError(f"{who}: chunks {entry} must add up to the axis of length {n}, got {sum(entry)}")
+            made.append(tuple(int(k) for k in entry))
         return tuple(made)
     raise ArgumentError(
         f'{who}: chunks must be None, a positive int, "auto" or one entry per axis of {shape}, got {chunks!r}'

@@ -16,7 +16,7 @@ import numpy as np
 from dagsolve.errors import DtypeError, ShapeError, TraceError
 from dagsolve.graph import CONSTANT, INPUT, ColumnsBuilder, Graph, Row, Scope
 from dagsolve.primitive import Primitive
-from dagsolve.spec import Spec, spec, spec_of
+from dagsolve.specs import Spec, spec, spec_of
 from dagsolve.tracing.capture import COPY_BYTES, capture, generator_of, same_content
 from dagsolve.tracing.scope import is_library, scope_of, source_scope, user_line
 from dagsolve.tracing.simplify import REMEMBERED, Origin, simplified
@@ -168,7 +168,8 @@ class Recorder:
             tracers.append(x)
         if self.closed:
             raise TraceError(
-                f"{primitive.name}: a tracer was used after the function that it was made for had returned. "
+                f"{primitive.name}: a tracer was used after the function that it was made for had returned (at "
+                f"{source_scope()}). "
                 "Return values from the function instead of storing them outside it."
             )
         if any(x.id in self.origins for x in tracers):

@@ -14,7 +14,7 @@ from dagsolve.namespace import Array, Arrays
 from dagsolve.operators import OperatorMatrix
 from dagsolve.primitives.derived import expand, find, is_pullback
 from dagsolve.primitives.generators import full
-from dagsolve.spec import Spec
+from dagsolve.specs import Spec
 from dagsolve.substitution import backslash
 from dagsolve.tracing.linearise import LinearSystem, linearise
 from dagsolve.tracing.record import Recorder

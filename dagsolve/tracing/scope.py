@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from traceback import walk_tb
 from types import CodeType, FrameType
 
 import numpy as np
@@ -46,3 +47,9 @@ def scope_of(line: tuple[CodeType | None, int]) -> Scope:
 def source_scope() -> Scope:
     """The user's function and line that called us."""
     return scope_of(user_line(2))
+
+
+def raising_scope(fault: BaseException) -> Scope:
+    """The user's function and line that an exception came out of."""
+    lines = [(frame.f_code, number) for frame, number in walk_tb(fault.__traceback__)]
+    return scope_of(next((line for line in reversed(lines) if not is_library(line[0])), (None, 0)))

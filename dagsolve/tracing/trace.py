@@ -9,8 +9,9 @@ import numpy as np
 from dagsolve.errors import ArgumentError, DtypeError, TraceError
 from dagsolve.graph import Graph
 from dagsolve.namespace import Array
-from dagsolve.spec import Spec, spec_of
+from dagsolve.specs import Spec, spec_of
 from dagsolve.tracing.record import Recorder
+from dagsolve.tracing.scope import raising_scope
 from dagsolve.tracing.tracer import Tracer
 from dagsolve.tree import Tree, flatten, paths, unflatten
 
@@ -77,8 +78,8 @@ def trace_function(who: str, f: Callable[..., Any], args: Sequence[Any], wanted:
         except ValueError as fault:
             if isinstance(fault.__cause__, TraceError):
                 raise TraceError(
-                    f"{who}: a traced value was assigned into a NumPy array (K[i, j] = t), or made into one: "
-                    f"{fault.__cause__} Build the array with np.where, np.stack or np.concatenate."
+                    f"{who}: a traced value was assigned into a NumPy array (K[i, j] = t at {raising_scope(fault)}). "
+                    "Build the array with np.where, np.stack or np.concatenate."
                 ) from fault
             if "read-only" in str(fault):
                 raise TraceError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from dagsolve.errors import TraceError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.spec import Spec
+from dagsolve.specs import Spec
 from dagsolve.tracing import calls
 from dagsolve.tracing.scope import source_scope
 
@@ -156,8 +156,9 @@ class Tracer:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         self._refuse(
-            "a NumPy array (np.array([t0, t1]), or a SciPy function)",
-            "Use np.stack or np.concatenate to join traced values, and ds.linalg or ds.special for SciPy functions.",
+            "a NumPy array (np.array([t0, t1]), data[t], or a SciPy function)",
+            "Use np.stack or np.concatenate to join traced values, np.where for masks, and ds.linalg or ds.special "
+            "for SciPy functions.",
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:

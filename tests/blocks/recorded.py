@@ -7,7 +7,7 @@ import numpy as np
 from dagsolve.blocks.evaluate import compile_block, run_block
 from dagsolve.graph import INPUT, ColumnsBuilder, Graph, Scope
 from dagsolve.primitives.derived import find
-from dagsolve.spec import spec
+from dagsolve.specs import spec
 
 
 class Recorded:

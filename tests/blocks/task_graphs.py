@@ -9,7 +9,7 @@ import numpy as np
 
 from dagsolve.graph import CONSTANT, INPUT, ColumnsBuilder, Graph, Scope
 from dagsolve.primitive import Cost, Primitive, Specs
-from dagsolve.spec import Spec, spec
+from dagsolve.specs import Spec, spec
 
 
 def costed(

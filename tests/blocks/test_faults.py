@@ -11,7 +11,7 @@ from dagsolve.errors import BlockError, FactorisationError
 from dagsolve.graph import Scope
 from dagsolve.primitive import Primitive
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.spec import spec
+from dagsolve.specs import spec
 from tests.blocks.recorded import Recorded
 
 

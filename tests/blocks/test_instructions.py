@@ -13,7 +13,7 @@ from dagsolve.graph import INPUT, ColumnsBuilder, Graph, Scope
 from dagsolve.primitive import Primitive
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.primitives.derived import find
-from dagsolve.spec import spec
+from dagsolve.specs import spec
 from tests.blocks.recorded import Recorded, names, peak_arrays
 
 

@@ -6,7 +6,7 @@ import pytest
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.primitives.cholesky import cholesky
 from dagsolve.sampling import random_spd
-from dagsolve.spec import spec_of
+from dagsolve.specs import spec_of
 
 
 def pulled(a, l_bar, *, kernel):

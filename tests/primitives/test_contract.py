@@ -10,7 +10,7 @@ import pytest
 
 from dagsolve.primitive import Saved, fit
 from dagsolve.primitives import PRIMITIVES, special
-from dagsolve.spec import spec_of
+from dagsolve.specs import spec_of
 
 
 def cases(table):

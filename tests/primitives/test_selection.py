@@ -6,7 +6,7 @@ import pytest
 from dagsolve.primitives.arithmetic import absolute, power
 from dagsolve.primitives.reductions import amax, amin
 from dagsolve.primitives.selection import maximum, minimum, where
-from dagsolve.spec import spec_of
+from dagsolve.specs import spec_of
 
 
 def pulled(primitive, operands, wanted, **params):

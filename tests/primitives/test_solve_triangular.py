@@ -8,7 +8,7 @@ import pytest
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.primitives.solve_triangular import solve_triangular
 from dagsolve.sampling import random_array, random_triangular
-from dagsolve.spec import spec
+from dagsolve.specs import spec
 
 FLAGS = ("lower", "transposed", "right", "unit_diagonal")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dagsolve.primitives.special import digamma, expit, log_ndtr, polygamma
-from dagsolve.spec import spec_of
+from dagsolve.specs import spec_of
 
 
 def derivative(primitive, x):

@@ -95,7 +95,7 @@ def _solve(trans):
     return solve
 
 
-OPERATIONS = {
+OPERATIONS: dict[str, Any] = {
     "add": lambda xp, linalg, rng, a, b: a + b,
     "subtract": lambda xp, linalg, rng, a, b: a - b,
     "multiply": lambda xp, linalg, rng, a, b: a * b,
@@ -143,7 +143,7 @@ OPERATIONS = {
 
 _SCALAR = ("number minus", "negative", "exp", "log", "sqrt", "sin", "cos", "tanh", "where by value")
 _BROADCASTING = ("add", "subtract", "multiply", "divide", "power", "minimum", "maximum")
-_LARGEST = {  # the largest magnitude of a result from those of the operands; elsewhere the operands' largest
+_LARGEST: dict[str, Any] = {  # the largest magnitude of a result from those of the operands; elsewhere the operands' largest
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a + b,
     "captured operand": lambda a: 1 + a,

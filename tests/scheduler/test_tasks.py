@@ -14,7 +14,7 @@ from dagsolve.graph import Graph
 from dagsolve.planning.actions import Drop, Recompute, Run
 from dagsolve.scheduler.executor import ThreadsExecutor
 from dagsolve.scheduler.tasks import project, run_program, task_graph
-from dagsolve.spec import spec
+from dagsolve.specs import spec
 from dagsolve.tracing.record import Recorder
 from tests.scheduler.plans import assert_same, blocked, dag_of, expected, plan_of, steps
 

@@ -18,7 +18,7 @@ from dask.highlevelgraph import HighLevelGraph
 from dagsolve.primitive import Primitive
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.primitives.derived import apply
-from dagsolve.spec import Spec, spec
+from dagsolve.specs import Spec, spec
 
 Grid = dict[tuple[int, ...], "Tile"]
 
