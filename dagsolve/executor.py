@@ -22,6 +22,7 @@ from dagsolve.blocks.evaluate import program, run_block
 from dagsolve.errors import ArgumentError, PlanError
 from dagsolve.namespace import Array
 from dagsolve.planning.actions import Drop, Plan, Recompute, Run, Spill
+from dagsolve.planning.budget import resident_bytes
 from dagsolve.storage import StoreStatistics, TileStore
 
 Leaves = Mapping[int, Any]
@@ -99,6 +100,10 @@ class Executor(Protocol):
 
     def capacity(self) -> Capacity:
         """Workers and threads as they are now."""
+        ...
+
+    def base_bytes(self) -> int:
+        """Bytes that a worker holds in memory before a run."""
         ...
 
     def execute(
@@ -187,6 +192,10 @@ class SerialExecutor:
     def capacity(self) -> Capacity:
         """One worker of one thread."""
         return Capacity(1, 1)
+
+    def base_bytes(self) -> int:
+        """Bytes that this process holds in memory now."""
+        return resident_bytes()
 
     def execute(
         self,

@@ -22,7 +22,6 @@ from dagsolve.graph import Graph
 from dagsolve.namespace import Array
 from dagsolve.options import Options
 from dagsolve.planning.actions import Plan
-from dagsolve.planning.budget import resident_bytes
 from dagsolve.planning.cost import DISTRIBUTED, THREADS, targets_for
 from dagsolve.planning.schedule import make_plan
 from dagsolve.scheduler.executor import executor_of
@@ -83,11 +82,13 @@ def compile_trace(
 
 def plan_graph(graph: Graph, options: Options, executor: Executor) -> Plan:
     """Partition, blocks and actions of a joint graph."""
-    capacity = executor.capacity()
+    capacity, base_bytes = executor.capacity(), executor.base_bytes()
     rates = DISTRIBUTED if capacity.distributed else THREADS
     work = node_work(graph, rates)
     targets = targets_for(
-        rates, workers=capacity.workers * capacity.threads, target_bytes=_block_bytes(options, capacity.threads)
+        rates,
+        workers=capacity.workers * capacity.threads,
+        target_bytes=_block_bytes(options, capacity.threads, base_bytes),
     )
     dag = block_dag(graph, partition(graph, work, targets=targets, rates=rates), work)
     return make_plan(
@@ -95,14 +96,15 @@ def plan_graph(graph: Graph, options: Options, executor: Executor) -> Plan:
         memory_limit=options.memory_limit,
         threads=capacity.threads,
         transfer_bytes=capacity.transfer_bytes,
+        base_bytes=base_bytes,
     )
 
 
-def _block_bytes(options: Options, threads: int) -> float:
-    """Bytes that a block may read and write: half of each thread's share of the budget, the rest is for waiting values."""
+def _block_bytes(options: Options, threads: int, base_bytes: int) -> float:
+    """Bytes that a block may read and write: half of each thread's share, the rest is for waiting values."""
     if options.memory_limit is None:
         return math.inf
-    return max(0.0, options.memory_limit - resident_bytes()) / (2 * threads)
+    return max(0.0, options.memory_limit - base_bytes) / (2 * threads)
 
 
 def run(

@@ -34,6 +34,7 @@ from dagsolve.executor import (
 )
 from dagsolve.namespace import Array
 from dagsolve.planning.actions import Plan
+from dagsolve.planning.budget import resident_bytes
 from dagsolve.scheduler.events import TOPIC, listening, receive, watch
 from dagsolve.scheduler.placement import Priorities
 from dagsolve.scheduler.tasks import TaskGraph, task_graph
@@ -103,6 +104,10 @@ class ThreadsExecutor:
         """One worker of Dask's `num_workers` threads, one per core by default."""
         return Capacity(1, dask.config.get("num_workers", None) or CPU_COUNT)
 
+    def base_bytes(self) -> int:
+        """Bytes that this process holds in memory now."""
+        return resident_bytes()
+
     def execute(
         self,
         plan: Plan,
@@ -147,6 +152,11 @@ class ClusterExecutor:
         self._check()
         threads = self._ask(lambda: self._client.nthreads())
         return Capacity(len(threads), max(threads.values(), default=1), TRANSFER_BYTES, distributed=True)
+
+    def base_bytes(self) -> int:
+        """The most that one of the workers holds in memory, by its last heartbeat."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return max((int(w["metrics"].get("memory", 0)) for w in workers), default=0)
 
     def execute(
         self,
