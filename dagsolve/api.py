@@ -85,7 +85,9 @@ class Gradient:
         example = unflatten(trace.result, list(range(len(trace.graph.outputs))))
         if self._has_aux:
             if not (isinstance(example, tuple) and len(example) == 2):
-                raise ArgumentError(f"{shown} must return a pair (value, aux) with has_aux=True, got {type(example).__name__}")
+                raise ArgumentError(
+                    f"{shown} must return a pair (value, aux) with has_aux=True, got {type(example).__name__}"
+                )
             example = example[0]
         if not isinstance(example, int):
             raise ShapeError(
@@ -97,7 +99,9 @@ class Gradient:
                 f"{shown} must return a scalar of shape (), got shape {of.shape}. Sum it, or use ds.vjp."
             )
         if of.dtype.kind != "f":
-            raise DtypeError(f"{shown} must return a real floating number, got {of.dtype}. Take np.real or .astype(float).")
+            raise DtypeError(
+                f"{shown} must return a real floating number, got {of.dtype}. Take np.real or .astype(float)."
+            )
 
     def __repr__(self) -> str:
         return f"<{self.__name__} argnums={self._argnums}>"

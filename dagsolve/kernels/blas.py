@@ -54,8 +54,17 @@ def gemm(a: Array, b: Array, c: Array, *, alpha: float = 1.0, beta: float = 1.0)
     _function("gemm", c)(
         b"N" if left.rows == out.rows else b"T",
         b"N" if right.rows == out.rows else b"T",
-        _int(m), _int(n), _int(k), _number(c, alpha), left.address, left.stride, right.address, right.stride,
-        _number(c, beta), out.address, out.stride,
+        _int(m),
+        _int(n),
+        _int(k),
+        _number(c, alpha),
+        left.address,
+        left.stride,
+        right.address,
+        right.stride,
+        _number(c, beta),
+        out.address,
+        out.stride,
     )
 
 
@@ -68,14 +77,20 @@ def syrk(a: Array, c: Array, *, alpha: float = 1.0, beta: float = 1.0) -> None:
         return
     out, factor = _output("syrk", "c", c), _input(a)
     _function("syrk", c)(
-        b"U" if out.rows else b"L", b"T" if factor.rows else b"N", _int(n), _int(k),
-        _number(c, alpha), factor.address, factor.stride, _number(c, beta), out.address, out.stride,
+        b"U" if out.rows else b"L",
+        b"T" if factor.rows else b"N",
+        _int(n),
+        _int(k),
+        _number(c, alpha),
+        factor.address,
+        factor.stride,
+        _number(c, beta),
+        out.address,
+        out.stride,
     )
 
 
-def symm(
-    a: Array, b: Array, c: Array, *, right: bool = False, alpha: float = 1.0, beta: float = 1.0
-) -> None:
+def symm(a: Array, b: Array, c: Array, *, right: bool = False, alpha: float = 1.0, beta: float = 1.0) -> None:
     """c := beta c + alpha a b (b a if `right`), for a symmetric, of which the lower triangle is read."""
     _agree("symm", a=a, b=b, c=c)
     m, n = c.shape
@@ -90,9 +105,18 @@ def symm(
     if out.rows:
         m, n = n, m
     _function("symm", c)(
-        b"R" if right != out.rows else b"L", b"U" if symmetric.rows else b"L", _int(m), _int(n),
-        _number(c, alpha), symmetric.address, symmetric.stride, factor.address, factor.stride,
-        _number(c, beta), out.address, out.stride,
+        b"R" if right != out.rows else b"L",
+        b"U" if symmetric.rows else b"L",
+        _int(m),
+        _int(n),
+        _number(c, alpha),
+        symmetric.address,
+        symmetric.stride,
+        factor.address,
+        factor.stride,
+        _number(c, beta),
+        out.address,
+        out.stride,
     )
 
 
@@ -144,7 +168,9 @@ def potrf(a: Array, *, name: str = "potrf: a") -> None:
     lower = a[np.tril_indices(order)]
     finite = bool(np.all(np.isfinite(lower)))
     why = "is not positive" if finite else "holds NaN or infinity"
-    remedy = "add a small multiple of the identity" if finite else "look for NaN in the data it was computed from"
+    remedy = (
+        "add a small multiple of the identity" if finite else "look for NaN in the data it was computed from"
+    )
     raise FactorisationError(
         f"{name} ({n}, {n}) {a.dtype} is not positive definite: its leading minor of order {order} "
         f"{why}; {remedy}"
@@ -168,8 +194,13 @@ def _triangular(
         b"L" if lower != triangle.rows else b"U",
         b"T" if transposed ^ out.rows ^ triangle.rows else b"N",
         b"U" if unit else b"N",
-        _int(m), _int(n), _number(b, alpha),
-        triangle.address, triangle.stride, out.address, out.stride,
+        _int(m),
+        _int(n),
+        _number(b, alpha),
+        triangle.address,
+        triangle.stride,
+        out.address,
+        out.stride,
     )
 
 

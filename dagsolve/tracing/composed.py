@@ -61,7 +61,9 @@ def power(x: Any, p: Any) -> Any:
 def _reduction(name: str) -> Callable[..., Any]:
     def reduce(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = False) -> Any:
         if out is not None:
-            raise UnsupportedError(f"np.{name} with out= (at {source_scope()}). Use the result that it returns.")
+            raise UnsupportedError(
+                f"np.{name} with out= (at {source_scope()}). Use the result that it returns."
+            )
         if dtype is not None and np.dtype(dtype) != a.dtype:
             a = astype(a, dtype)
         axes = _axes(a, axis)

@@ -83,10 +83,14 @@ def normalised_chunks(chunks: Any, shape: Shape, who: str) -> Chunks:
             if isinstance(entry, (int, np.integer)):
                 made.append(_cut(n, int(entry), who))
                 continue
-            if not isinstance(entry, Sequence) or not all(isinstance(k, (int, np.integer)) and k > 0 for k in entry):
+            if not isinstance(entry, Sequence) or not all(
+                isinstance(k, (int, np.integer)) and k > 0 for k in entry
+            ):
                 raise ArgumentError(f"{who}: chunks of an axis must be positive ints, got {entry!r}")
             if sum(entry) != n:
-                raise ArgumentError(f"{who}: chunks {entry} must add up to the axis of length {n}, got {sum(entry)}")
+                raise ArgumentError(
+                    f"{who}: chunks {entry} must add up to the axis of length {n}, got {sum(entry)}"
+                )
             made.append(tuple(int(k) for k in entry))
         return tuple(made)
     raise ArgumentError(
