@@ -168,9 +168,7 @@ def potrf(a: Array, *, name: str = "potrf: a") -> None:
     lower = a[np.tril_indices(order)]
     finite = bool(np.all(np.isfinite(lower)))
     why = "is not positive" if finite else "holds NaN or infinity"
-    remedy = (
-        "add a small multiple of the identity" if finite else "look for NaN in the data it was computed from"
-    )
+    remedy = "add a small multiple of the identity" if finite else "look for NaN in the data"
     raise FactorisationError(
         f"{name} ({n}, {n}) {a.dtype} is not positive definite: its leading minor of order {order} "
         f"{why}; {remedy}"

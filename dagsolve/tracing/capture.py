@@ -26,8 +26,9 @@ def capture(value: Any) -> Any:
     """
     if hasattr(value, "__dask_graph__"):
         raise UnsupportedError(
-            f"a Dask array met a traced NumPy value (at {source_scope()}): dagsolve functions take NumPy arrays here. "
-            "Pass the Dask array as data with `.compute()`, or build the whole program on Dask arrays and use ds.gradients."
+            f"a Dask array met a traced NumPy value (at {source_scope()}): dagsolve functions take NumPy "
+            "arrays here. Pass the Dask array as data with `.compute()`, or build the whole program on Dask "
+            "arrays and use ds.gradients."
         )
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
         value = np.asarray(value)
@@ -35,8 +36,8 @@ def capture(value: Any) -> Any:
         value = np.asarray(value)
     if value.dtype.kind not in "biufc":
         raise DtypeError(
-            f"a captured value must be a numeric array, got {type(value).__name__} of dtype {value.dtype} (at {source_scope()}). "
-            "Convert it to numbers, or keep it out of the traced expression."
+            f"a captured value must be a numeric array, got {type(value).__name__} of dtype {value.dtype} "
+            f"(at {source_scope()}). Convert it to numbers, or keep it out of the traced expression."
         )
     if isinstance(value, np.ndarray) and value.nbytes <= COPY_BYTES:
         value = value.copy()

@@ -168,9 +168,8 @@ class Recorder:
             tracers.append(x)
         if self.closed:
             raise TraceError(
-                f"{primitive.name}: a tracer was used after the function that it was made for had returned (at "
-                f"{source_scope()}). "
-                "Return values from the function instead of storing them outside it."
+                f"{primitive.name}: a tracer was used after the function that it was made for had returned "
+                f"(at {source_scope()}). Return values from the function instead of storing them outside it."
             )
         if any(x.id in self.origins for x in tracers):
             simpler = simplified(self, primitive, tracers, params)

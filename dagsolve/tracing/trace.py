@@ -78,8 +78,8 @@ def trace_function(who: str, f: Callable[..., Any], args: Sequence[Any], wanted:
         except ValueError as fault:
             if isinstance(fault.__cause__, TraceError):
                 raise TraceError(
-                    f"{who}: a traced value was assigned into a NumPy array (K[i, j] = t at {raising_scope(fault)}). "
-                    "Build the array with np.where, np.stack or np.concatenate."
+                    f"{who}: a traced value was assigned into a NumPy array (K[i, j] = t at "
+                    f"{raising_scope(fault)}). Build the array with np.where, np.stack or np.concatenate."
                 ) from fault
             if "read-only" in str(fault):
                 raise TraceError(

@@ -157,8 +157,8 @@ class Tracer:
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         self._refuse(
             "a NumPy array (np.array([t0, t1]), data[t], or a SciPy function)",
-            "Use np.stack or np.concatenate to join traced values, np.where for masks, and ds.linalg or ds.special "
-            "for SciPy functions.",
+            "Use np.stack or np.concatenate to join traced values, np.where for masks, and ds.linalg or "
+            "ds.special for SciPy functions.",
         )
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:

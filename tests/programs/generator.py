@@ -143,9 +143,7 @@ OPERATIONS: dict[str, Any] = {
 
 _SCALAR = ("number minus", "negative", "exp", "log", "sqrt", "sin", "cos", "tanh", "where by value")
 _BROADCASTING = ("add", "subtract", "multiply", "divide", "power", "minimum", "maximum")
-_LARGEST: dict[
-    str, Any
-] = {  # the largest magnitude of a result from those of the operands; elsewhere the operands' largest
+_LARGEST: dict[str, Any] = {  # bound of a result from the operands' bounds; elsewhere their largest
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a + b,
     "captured operand": lambda a: 1 + a,
