@@ -123,7 +123,7 @@ BY_VALUE = [
     (
         of(lambda x: np.sum(x, out=np.empty(())), X),
         UnsupportedError,
-        ["np.sum", "out=", HERE, "result it returns"],
+        ["np.sum", "out=", HERE, "result that it returns"],
     ),
     (
         of(wrote_into_large_data, X),
