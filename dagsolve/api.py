@@ -91,7 +91,8 @@ class Gradient:
             example = example[0]
         if not isinstance(example, int):
             raise ShapeError(
-                f"{shown} must return one scalar, got {type(example).__name__}. Use ds.vjp for several results."
+                f"{shown} must return one scalar, got {type(example).__name__}. "
+                "Use ds.vjp for several results."
             )
         of = trace.graph.spec(trace.graph.outputs[0])
         if of.shape != ():
@@ -112,9 +113,10 @@ def grad(
 ) -> Gradient:
     """The function that gives the gradient of a scalar function f.
 
-    f         takes arrays and numbers, also in nested dicts, lists, tuples and dataclasses; ordinary NumPy inside
-    argnums   which arguments to differentiate by; a tuple gives a tuple of gradients, in the containers of the
-              arguments. Floating and complex leaves only
+    f         takes arrays and numbers, also in nested dicts, lists, tuples and dataclasses; ordinary NumPy
+              inside
+    argnums   which arguments to differentiate by; a tuple gives a tuple of gradients, in the containers of
+              the arguments. Floating and complex leaves only
     has_aux   f returns (value, aux); then the result is (gradient, aux)
     options   chunks, memory_limit (bytes per worker), scheduler, progress; see README
 
@@ -200,7 +202,7 @@ def jvp(
 
 
 def trace(f: Callable[..., Any], *args: Any, **options: Any) -> Graph:
-    """The graph of f(*args): nodes for arrays, or for tiles when `chunks` is given. Specs stand for arrays."""
+    """The graph of f(*args): nodes for arrays, or for tiles with `chunks`. Specs stand for arrays."""
     chosen = Options.read("trace", options)
     found = _trace("trace", f, args, ())
     if chosen.chunks is None:
@@ -239,7 +241,8 @@ def _trace(who: str, f: Callable[..., Any], args: tuple[Any, ...], wanted: Seque
         if any(hasattr(leaf, "__dask_graph__") for leaf in flatten(arg)[0]):
             raise ArgumentError(
                 f"{who}: argument {number} is a Dask array; this function takes NumPy arrays. "
-                "Use ds.gradients(y, xs) for a value y computed with dask.array, or pass chunks= with NumPy data."
+                "Use ds.gradients(y, xs) for a value y computed with dask.array, "
+                "or pass chunks= with NumPy data."
             )
     return trace_function(who, f, args, wanted)
 
@@ -269,7 +272,7 @@ def _is_nested(trace: Trace) -> bool:
 def _inlined(
     trace: Trace, inputs: Sequence[int], *, seeded: Sequence[int], seeds: Sequence[Any] = ()
 ) -> tuple[list[Any], list[Any]]:
-    """Values and cotangents recorded in the trace around this one: so derivatives can be taken of derivatives."""
+    """Values and cotangents recorded in the trace around this one, so that derivatives nest."""
     wanted = [trace.graph.inputs[k] for k in inputs]
     sweeps = joint_graph(trace.graph, wanted, seeded, seeds_are_inputs=bool(seeds))
     found = inline(sweeps.graph, _leaves(trace, sweeps.constants, sweeps.seeds, seeds))

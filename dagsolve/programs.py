@@ -99,8 +99,9 @@ def _read(who: str, y: Any, arrays: Sequence[Any], source: DaskGraph) -> _Read:
             for key, of in zip(_keys(x), tile_specs(spec(x.shape, x.dtype), x.chunks), strict=True):
                 if key not in source.nodes:
                     raise ArgumentError(
-                        f"{who}: y's graph does not hold chunk {key} of xs[{number}]. Either y does not depend on it, or "
-                        "y went through dask.optimize, which fuses chunks away: pass y as it was before."
+                        f"{who}: y's graph does not hold chunk {key} of xs[{number}]. "
+                        "Either y does not depend on it, or y went through dask.optimize, "
+                        "which fuses chunks away: pass y as it was before."
                     )
                 known[key] = recorder.input(of, f"xs[{number}]")
                 ids.append(known[key].id)
@@ -133,7 +134,8 @@ def _check(who: str, y: Any, arrays: Sequence[Any], cotangent: Any) -> None:
     for name, x in [("y", y), *((f"xs[{k}]", x) for k, x in enumerate(arrays))]:
         if not isinstance(x, da.Array):
             raise ArgumentError(
-                f"{who}: {name} must be a dask.array.Array, got {type(x).__name__}. For NumPy functions use ds.grad."
+                f"{who}: {name} must be a dask.array.Array, got {type(x).__name__}. "
+                "For NumPy functions use ds.grad."
             )
         if x.dtype.kind not in "fc":
             raise DtypeError(

@@ -4,7 +4,6 @@ Its ufuncs (gammaln, expit, …) work on traced values as they are; they stand h
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy.special import digamma as digamma

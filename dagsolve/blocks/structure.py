@@ -92,4 +92,7 @@ class BlockDag:
 
     def __repr__(self) -> str:
         by_sweep = " + ".join(str(sum(b.sweep == s for b in self.blocks)) for s in range(self.sweeps))
-        return f"BlockDag of {len(self)} blocks ({by_sweep} by sweep), {len(self.edges)} edges, {self.flops:.3g} flops"
+        return (
+            f"BlockDag of {len(self)} blocks ({by_sweep} by sweep), "
+            f"{len(self.edges)} edges, {self.flops:.3g} flops"
+        )

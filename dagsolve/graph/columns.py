@@ -88,7 +88,8 @@ class ColumnsBuilder:
     """
 
     __slots__ = (
-        "names", "operands", "param_table", "prefix", "row", "rows", "scope", "scope_table", "specs", "value_count",
+        "names", "operands", "param_table", "prefix", "row", "rows",
+        "scope", "scope_table", "specs", "value_count",
     )  # fmt: skip
 
     def __init__(self, prefix: Columns | None = None) -> None:
@@ -139,7 +140,8 @@ class ColumnsBuilder:
             before = (nothing, nothing, nothing, nothing, start, nothing, start, nothing)
         else:
             before = (
-                old.primitive, old.params, old.scope, old.sweep, old.indptr, old.operands, old.first_value, old.spec,
+                old.primitive, old.params, old.scope, old.sweep,
+                old.indptr, old.operands, old.first_value, old.spec,
             )  # fmt: skip
         shift = (0, 0, 0, 0, before[4][-1], 0, before[6][-1], 0)
         joined = [np.concatenate((a, b + s)) for a, b, s in zip(before, new, shift, strict=True)]

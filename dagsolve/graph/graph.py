@@ -159,7 +159,8 @@ class Graph:
     def check(self) -> "Graph":
         """The graph itself, after its laws were verified: run in tests after every transformation.
 
-        Raises GraphError for an edge that does not go upward, an id out of range or a sweep that reads a later one.
+        Raises GraphError for an edge that does not go upward, an id out of range or a sweep that reads a
+        later one.
         """
         c = self.columns
         if len(c.indptr) != len(self) + 1 or c.indptr[-1] != len(c.operands) or np.any(np.diff(c.indptr) < 0):

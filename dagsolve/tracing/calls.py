@@ -61,8 +61,8 @@ def call_ufunc(
         return COMPOSED[{"sum": np.sum, "amax": np.max, "amin": np.min}[_REDUCE[ufunc]]](*inputs, **kwargs)
     if kwargs.get("out") is not None:
         raise UnsupportedError(
-            f"np.{ufunc.__name__}(…, out=…) or an in-place operation into an array with a traced value (at {source_scope()}). "
-            "Write `x = x + y` instead of `x += y` on data."
+            f"np.{ufunc.__name__}(…, out=…) or an in-place operation into an array with a traced value "
+            f"(at {source_scope()}). Write `x = x + y` instead of `x += y` on data."
         )
     if kwargs.get("where", True) is not True:
         raise UnsupportedError(f"np.{ufunc.__name__} with where= (at {source_scope()}). Use np.where.")
@@ -103,7 +103,8 @@ def call_function(tracer: Any, func: Callable[..., Any], args: Any, kwargs: Any)
         )
     raise UnsupportedError(
         f"{_name(func)} has no derivative rule in dagsolve (at {source_scope()}). "
-        "Write it with functions that have one (ds.linalg and ds.special offer SciPy's), or compute it outside the traced function."
+        "Write it with functions that have one (ds.linalg and ds.special offer SciPy's), "
+        "or compute it outside the traced function."
     )
 
 

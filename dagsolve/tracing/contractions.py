@@ -75,7 +75,8 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any =
     """Explicit or implicit einsum; more than two operands are contracted from the left."""
     if options or not operands or not isinstance(operands[0], str):
         raise UnsupportedError(
-            f"np.einsum with {sorted(options) or 'index lists'} (at {source_scope()}). Use a subscripts string."
+            f"np.einsum with {sorted(options) or 'index lists'} (at {source_scope()}). "
+            "Use a subscripts string."
         )
     text, arrays = operands[0].replace(" ", ""), [_array(x) for x in operands[1:]]
     if dtype is not None:
@@ -91,11 +92,13 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any =
     if len(terms) != len(arrays) or any(len(t) != x.ndim for t, x in zip(terms, arrays, strict=False)):
         shapes = ", ".join(str(tuple(x.shape)) for x in arrays)
         raise ArgumentError(
-            f"np.einsum: subscripts {text!r} do not describe operands of shapes {shapes} (at {source_scope()})"
+            f"np.einsum: subscripts {text!r} do not describe operands of shapes {shapes} "
+            f"(at {source_scope()})"
         )
     if any(len(set(t)) != len(t) for t in (*terms, result)):
         raise UnsupportedError(
-            f"np.einsum with a letter repeated in one operand in {text!r} (at {source_scope()}). Use np.diagonal."
+            f"np.einsum with a letter repeated in one operand in {text!r} (at {source_scope()}). "
+            "Use np.diagonal."
         )
     term, value = terms[0], arrays[0]
     for k, (right, array) in enumerate(zip(terms[1:], arrays[1:], strict=True), start=1):

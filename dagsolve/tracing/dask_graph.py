@@ -90,12 +90,12 @@ class DaskGraph:
                     f"key {key!r} is not in the Dask graph: was it built from another collection?"
                 )
             stack.append((key, True))
-            # sorted, since sets of texts differ from process to process, and sums would be taken in another order
+            # sorted: sets of texts differ from process to process, and sums would be taken in another order
             stack.extend((d, False) for d in sorted(self.nodes[key].dependencies, key=str) if d not in done)
         return list(done)
 
     def declared_spec(self, key: Key) -> Spec | None:
-        """The spec of a task's result: from its data, or from what its layer declares; None where neither says."""
+        """The spec of a task's result, from its data or what its layer declares; None where neither says."""
         if key not in self._specs:
             self._specs[key] = self._declared(key)
         return self._specs[key]
@@ -116,14 +116,16 @@ class DaskGraph:
     def _abstract_spec(self, node: GraphNode) -> Spec | None:
         """The spec found by running a task on tracers of what it reads, which loads nothing.
 
-        It goes before the layer's word, since Dask lets partial reductions keep the chunks of what they reduce.
+        It goes before the layer's word: Dask lets partial reductions keep the chunks of what they reduce.
         """
         operands = {d: self.declared_spec(d) for d in node.dependencies}
         if not operands or any(of is None for of in operands.values()):
             return None
         with Recorder() as scratch:
             try:
-                made = _run(node.key, node, {d: scratch.input(of) for d, of in operands.items() if of is not None})
+                made = _run(
+                    node.key, node, {d: scratch.input(of) for d, of in operands.items() if of is not None}
+                )
             except DagsolveError:
                 return None
         return made.spec if isinstance(made, Tracer) else None
@@ -139,7 +141,8 @@ class DaskGraph:
         lengths = [lengths[k] for lengths, k in zip(chunks, index, strict=True)]
         if any(n != n for n in lengths):
             raise UnknownSpecError(
-                f"key {key!r}: its chunk sizes are unknown (NaN). Call compute_chunk_sizes() on the Dask array first."
+                f"key {key!r}: its chunk sizes are unknown (NaN). "
+                "Call compute_chunk_sizes() on the Dask array first."
             )
         return spec(lengths, dtype)
 
@@ -153,7 +156,8 @@ def interpret(
 ) -> dict[Key, Any]:
     """Values of the output keys: tracers where they depend on a leaf.
 
-    Raises UnsupportedError naming the task and its function, UnknownSpecError for an operand of unknown shape.
+    Raises UnsupportedError naming the task and its function, UnknownSpecError for an operand of unknown
+    shape.
     """
     values: dict[Key, Any] = dict(leaves)
     with _scipy_names():
@@ -184,8 +188,9 @@ def _run(key: Key, node: GraphNode, read: Mapping[Key, Any]) -> Any:
         raise
     except Exception as fault:
         raise UnsupportedError(
-            f"Dask task {key!r}: its function {name} cannot run on traced chunks ({type(fault).__name__}: {fault}). "
-            "Write the step with dask.array functions that dagsolve records, or take it out of the differentiated part."
+            f"Dask task {key!r}: its function {name} cannot run on traced chunks "
+            f"({type(fault).__name__}: {fault}). Write the step with dask.array functions that dagsolve "
+            "records, or take it out of the differentiated part."
         ) from fault
 
 

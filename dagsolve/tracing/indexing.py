@@ -75,7 +75,8 @@ def _integer(entry: Any, n: int, entries: tuple[Any, ...]) -> int:
         k = operator.index(entry)
     except TypeError:
         raise ArgumentError(
-            f"an index must be an integer, a slice, None, Ellipsis or an integer array, got {entry!r} (at {source_scope()})"
+            f"an index must be an integer, a slice, None, Ellipsis or an integer array, got {entry!r} "
+            f"(at {source_scope()})"
         ) from None
     if not -n <= k < n:
         raise ArgumentError(
@@ -87,7 +88,8 @@ def _integer(entry: Any, n: int, entries: tuple[Any, ...]) -> int:
 def _fancy(x: Any, entries: tuple[Any, ...], arrays: list[int]) -> Any:
     if len(arrays) > 1:
         raise UnsupportedError(
-            f"{len(arrays)} index arrays at once on a traced array (at {source_scope()}). Index one axis at a time."
+            f"{len(arrays)} index arrays at once on a traced array (at {source_scope()}). "
+            "Index one axis at a time."
         )
     (at,) = arrays
     indices = entries[at]
@@ -105,7 +107,8 @@ def _fancy(x: Any, entries: tuple[Any, ...], arrays: list[int]) -> Any:
     if indices.dtype == bool:
         if indices.ndim != 1 or len(indices) != x.shape[at]:
             raise UnsupportedError(
-                f"a boolean index array must have shape ({x.shape[at]},) here, got {indices.shape} (at {source_scope()})."
+                f"a boolean index array must have shape ({x.shape[at]},) here, got {indices.shape} "
+                f"(at {source_scope()})."
             )
         indices = np.flatnonzero(indices)
     if indices.dtype.kind not in "iu":

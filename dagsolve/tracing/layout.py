@@ -27,7 +27,7 @@ class Layout:
         return tuple(map(sum, self.chunks))
 
     def split(self, array: Array) -> Iterator[tuple[int, Array]]:
-        """(value id, tile) for every tile; tiles are C-contiguous, whole arrays are handed over as they are."""
+        """(value id, tile) for every tile; tiles are C-contiguous, whole arrays are handed over as is."""
         if len(self.values) == 1:
             yield self.values[0], array
             return

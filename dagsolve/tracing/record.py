@@ -33,8 +33,8 @@ class Recorder:
     """Records one graph. Used as a context: tracers are refused once it is left."""
 
     __slots__ = (
-        "_by_identity", "_by_scalar", "_calls", "_constant_count", "_locked", "_numbers", "_rows", "_scopes", "closed", "columns",
-        "constants", "inputs", "level", "origins", "scope", "specs", "sweep",
+        "_by_identity", "_by_scalar", "_calls", "_constant_count", "_locked", "_numbers", "_rows", "_scopes",
+        "closed", "columns", "constants", "inputs", "level", "origins", "scope", "specs", "sweep",
     )  # fmt: skip
 
     def __init__(self, columns: ColumnsBuilder | None = None, sweep: int = 0) -> None:

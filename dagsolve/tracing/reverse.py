@@ -34,8 +34,8 @@ def joint_graph(
     """Forward and reverse nodes in one graph.
 
     wanted: value ids of inputs; seeded: positions of the outputs whose cotangents start the sweep. Seeds are
-    ones (for scalar outputs), or new inputs with the outputs' specs. The joint graph's outputs are the forward
-    outputs followed by one cotangent per wanted input.
+    ones (for scalar outputs), or new inputs with the outputs' specs. The joint graph's outputs are the
+    forward outputs followed by one cotangent per wanted input.
     """
     with Recorder.extending(graph, sweep=_next_sweep(graph)) as recorder:
         values = recorder.tracers(graph)

@@ -83,8 +83,9 @@ def trace_function(who: str, f: Callable[..., Any], args: Sequence[Any], wanted:
                 ) from fault
             if "read-only" in str(fault):
                 raise TraceError(
-                    f"{who}: the function writes into an array that it used before in the same trace ({fault}). "
-                    "Make a new array instead of changing one that traced values were computed from."
+                    f"{who}: the function writes into an array that it used before in the same trace "
+                    f"({fault}). Make a new array instead of changing one that traced values were "
+                    "computed from."
                 ) from fault
             raise
         outputs, result_structure = flatten(result)
@@ -114,7 +115,8 @@ def _output(who: str, recorder: Recorder, y: Any) -> Tracer:
         return recorder.constant(np.asarray(y) if isinstance(y, (bool, int, float, complex)) else y)
     except (DtypeError, TypeError, ValueError):
         raise ArgumentError(
-            f"{who}: the function must return arrays and numbers in nested dicts, lists and tuples, got a {type(y).__name__}"
+            f"{who}: the function must return arrays and numbers in nested dicts, lists and tuples, "
+            f"got a {type(y).__name__}"
         ) from None
 
 

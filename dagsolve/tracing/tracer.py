@@ -177,5 +177,6 @@ class Tracer:
 
     def _refuse(self, what: str, remedy: str) -> NoReturn:
         raise TraceError(
-            f"a traced array of shape {self.spec.shape} has no value yet: {what} was asked for at {self._line()}. {remedy}"
+            f"a traced array of shape {self.spec.shape} has no value yet: "
+            f"{what} was asked for at {self._line()}. {remedy}"
         )

@@ -1,6 +1,6 @@
 """Tiled Cholesky factorisation, left-looking: each tile of L is finished in one go.
 
-For tile (i, j), i ≥ j:    L_ij = (A_ij - Σ_{k<j} L_ik L_jkᴴ) L_jj⁻ᴴ,    L_jj = chol(A_jj - Σ_{k<j} L_jk L_jkᴴ)
+For tile (i, j), i ≥ j:   L_ij = (A_ij - Σ_{k<j} L_ik L_jkᴴ) L_jj⁻ᴴ,   L_jj = chol(A_jj - Σ_{k<j} L_jk L_jkᴴ)
 
 Only tiles on and below the diagonal are read. For p × p tiles of b × b: p potrf, p(p-1)/2 trsm, p(p-1)/2
 syrk and p(p-1)(p-2)/6 gemm calls, p³/3 times b³ flops; the critical path has 3p - 2 calls. Uneven last tiles
