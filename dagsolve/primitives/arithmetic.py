@@ -226,39 +226,77 @@ def _ufunc(name: str, signature: str, function: Callable[..., Any], **rules: Any
 
 
 add = _ufunc(
-    "add", "a, b -> y", np.add,
-    pushforward=add_pushforward, pullback=add_pullback, saves=BOTH_FREE, examples=pairs,
+    "add",
+    "a, b -> y",
+    np.add,
+    pushforward=add_pushforward,
+    pullback=add_pullback,
+    saves=BOTH_FREE,
+    examples=pairs,
 )
 subtract = _ufunc(
-    "subtract", "a, b -> y", np.subtract,
-    pushforward=subtract_pushforward, pullback=subtract_pullback, saves=BOTH_FREE, examples=pairs,
+    "subtract",
+    "a, b -> y",
+    np.subtract,
+    pushforward=subtract_pushforward,
+    pullback=subtract_pullback,
+    saves=BOTH_FREE,
+    examples=pairs,
 )
 multiply = _ufunc(
-    "multiply", "a, b -> y", np.multiply,
-    pushforward=multiply_pushforward, pullback=multiply_pullback,
-    saves={"a": ("b",), "b": ("a",)}, examples=pairs,
+    "multiply",
+    "a, b -> y",
+    np.multiply,
+    pushforward=multiply_pushforward,
+    pullback=multiply_pullback,
+    saves={"a": ("b",), "b": ("a",)},
+    examples=pairs,
 )
 divide = _ufunc(
-    "divide", "a, b -> y", np.divide,
-    pushforward=divide_pushforward, pullback=divide_pullback,
-    saves={"a": ("b",), "b": ("b", "y")}, examples=pairs,
+    "divide",
+    "a, b -> y",
+    np.divide,
+    pushforward=divide_pushforward,
+    pullback=divide_pullback,
+    saves={"a": ("b",), "b": ("b", "y")},
+    examples=pairs,
 )
 power = _ufunc(
-    "power", "x, p -> y", np.power,
-    pushforward=power_pushforward, pullback=power_pullback,
-    saves={"x": ("x", "p"), "p": ("x", "y")}, examples=powers,
+    "power",
+    "x, p -> y",
+    np.power,
+    pushforward=power_pushforward,
+    pullback=power_pullback,
+    saves={"x": ("x", "p"), "p": ("x", "y")},
+    examples=powers,
 )
 negative = _ufunc(
-    "negative", "x -> y", np.negative,
-    pushforward=negative_pushforward, pullback=negative_pullback, saves={"x": ()}, examples=singles,
+    "negative",
+    "x -> y",
+    np.negative,
+    pushforward=negative_pushforward,
+    pullback=negative_pullback,
+    saves={"x": ()},
+    examples=singles,
 )
 conjugate = _ufunc(
-    "conjugate", "x -> y", np.conjugate, forward=conjugate_forward,
-    pushforward=conjugate_pushforward, pullback=conjugate_pullback, saves={"x": ()}, examples=singles,
+    "conjugate",
+    "x -> y",
+    np.conjugate,
+    forward=conjugate_forward,
+    pushforward=conjugate_pushforward,
+    pullback=conjugate_pullback,
+    saves={"x": ()},
+    examples=singles,
 )
 absolute = _ufunc(
-    "absolute", "x -> y", np.absolute,
-    pushforward=absolute_pushforward, pullback=absolute_pullback, saves={"x": ("x",)}, examples=singles,
+    "absolute",
+    "x -> y",
+    np.absolute,
+    pushforward=absolute_pushforward,
+    pullback=absolute_pullback,
+    saves={"x": ("x",)},
+    examples=singles,
 )
 sign = _ufunc("sign", "x -> y", np.sign, examples=singles)
 floor = _ufunc("floor", "x -> y", np.floor, examples=real_singles)
@@ -266,19 +304,52 @@ ceil = _ufunc("ceil", "x -> y", np.ceil, examples=real_singles)
 trunc = _ufunc("trunc", "x -> y", np.trunc, examples=real_singles)
 rint = _ufunc("rint", "x -> y", np.rint, examples=real_singles)
 real = Primitive(
-    "real", "x -> y", real_forward, real_pushforward, real_pullback,
-    saves={"x": ()}, view=True, replaces=(np.real,), examples=singles,
+    "real",
+    "x -> y",
+    real_forward,
+    real_pushforward,
+    real_pullback,
+    saves={"x": ()},
+    view=True,
+    replaces=(np.real,),
+    examples=singles,
 )
 imag = Primitive(
-    "imag", "x -> y", imag_forward, imag_pushforward, imag_pullback,
-    saves={"x": ()}, replaces=(np.imag,), examples=singles,
+    "imag",
+    "x -> y",
+    imag_forward,
+    imag_pushforward,
+    imag_pullback,
+    saves={"x": ()},
+    replaces=(np.imag,),
+    examples=singles,
 )
 astype = Primitive(
-    "astype", "x -> y", astype_forward, astype_pushforward, astype_pullback,
-    saves={"x": ()}, specs=astype_specs, examples=casts,
+    "astype",
+    "x -> y",
+    astype_forward,
+    astype_pushforward,
+    astype_pullback,
+    saves={"x": ()},
+    specs=astype_specs,
+    examples=casts,
 )
 
 PRIMITIVES = (
-    add, subtract, multiply, divide, power, negative, conjugate, absolute, sign, floor, ceil, trunc, rint,
-    real, imag, astype,
+    add,
+    subtract,
+    multiply,
+    divide,
+    power,
+    negative,
+    conjugate,
+    absolute,
+    sign,
+    floor,
+    ceil,
+    trunc,
+    rint,
+    real,
+    imag,
+    astype,
 )

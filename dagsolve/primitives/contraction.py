@@ -188,12 +188,26 @@ def einsum_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
 
 
 matmul = Primitive(
-    "matmul", "a(m,k), b(k,n) -> y(m,n)", matmul_forward, matmul_pushforward, matmul_pullback,
-    saves={"a": ("b",), "b": ("a",)}, ufunc="matmul", cost=matmul_cost, examples=matmul_examples,
+    "matmul",
+    "a(m,k), b(k,n) -> y(m,n)",
+    matmul_forward,
+    matmul_pushforward,
+    matmul_pullback,
+    saves={"a": ("b",), "b": ("a",)},
+    ufunc="matmul",
+    cost=matmul_cost,
+    examples=matmul_examples,
 )
 einsum = Primitive(
-    "einsum", "a(...), b(...) -> y(...)", einsum_forward, einsum_pushforward, einsum_pullback,
-    saves={"a": ("b",), "b": ("a",)}, specs=einsum_specs, cost=einsum_cost, examples=einsum_examples,
+    "einsum",
+    "a(...), b(...) -> y(...)",
+    einsum_forward,
+    einsum_pushforward,
+    einsum_pullback,
+    saves={"a": ("b",), "b": ("a",)},
+    specs=einsum_specs,
+    cost=einsum_cost,
+    examples=einsum_examples,
 )
 
 PRIMITIVES = (matmul, einsum)

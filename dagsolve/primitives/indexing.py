@@ -89,9 +89,7 @@ def place_specs(x: Spec, *, index: Index, shape: Shape) -> Specs:
     return (spec((*x.shape[:lead], *shape), x.dtype),)
 
 
-def place_pushforward(
-    xp: Namespace, saved: Saved, tangents: Arrays, *, index: Index, shape: Shape
-) -> Array:
+def place_pushforward(xp: Namespace, saved: Saved, tangents: Arrays, *, index: Index, shape: Shape) -> Array:
     (x_dot,) = tangents
     return place(x_dot, index=index, shape=shape)
 
@@ -206,20 +204,48 @@ def add_at_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
 
 
 getitem = Primitive(
-    "getitem", "a(...) -> y(...)", getitem_forward, getitem_pushforward, getitem_pullback,
-    saves={"a": ()}, specs=getitem_specs, view=True, examples=getitem_examples,
+    "getitem",
+    "a(...) -> y(...)",
+    getitem_forward,
+    getitem_pushforward,
+    getitem_pullback,
+    saves={"a": ()},
+    specs=getitem_specs,
+    view=True,
+    examples=getitem_examples,
 )
 place = Primitive(
-    "place", "x(...) -> y(...)", place_forward, place_pushforward, place_pullback,
-    saves={"x": ()}, specs=place_specs, cost=moved, examples=place_examples,
+    "place",
+    "x(...) -> y(...)",
+    place_forward,
+    place_pushforward,
+    place_pullback,
+    saves={"x": ()},
+    specs=place_specs,
+    cost=moved,
+    examples=place_examples,
 )
 take = Primitive(
-    "take", "a(...), indices(...) -> y(...)", take_forward, take_pushforward, take_pullback,
-    saves={"a": ("indices",)}, specs=take_specs, cost=moved, examples=take_examples,
+    "take",
+    "a(...), indices(...) -> y(...)",
+    take_forward,
+    take_pushforward,
+    take_pullback,
+    saves={"a": ("indices",)},
+    specs=take_specs,
+    cost=moved,
+    examples=take_examples,
 )
 add_at = Primitive(
-    "add_at", "x(...), indices(...) -> y(...)", add_at_forward, add_at_pushforward, add_at_pullback,
-    saves={"x": ("indices",)}, specs=add_at_specs, cost=moved, examples=add_at_examples,
+    "add_at",
+    "x(...), indices(...) -> y(...)",
+    add_at_forward,
+    add_at_pushforward,
+    add_at_pullback,
+    saves={"x": ("indices",)},
+    specs=add_at_specs,
+    cost=moved,
+    examples=add_at_examples,
 )
 
 PRIMITIVES = (getitem, place, take, add_at)

@@ -151,20 +151,41 @@ def _extreme(name: str, standard: str) -> Primitive:
         return reduce(a, axis=axis, keepdims=keepdims)
 
     return Primitive(
-        name, "a(...) -> y(...)", forward, extreme_pushforward, extreme_pullback,
-        saves={"a": ("a", "y")}, specs=extreme_specs, cost=reduction_cost, examples=extreme_examples,
+        name,
+        "a(...) -> y(...)",
+        forward,
+        extreme_pushforward,
+        extreme_pullback,
+        saves={"a": ("a", "y")},
+        specs=extreme_specs,
+        cost=reduction_cost,
+        examples=extreme_examples,
     )
 
 
 sum = Primitive(
-    "sum", "a(...) -> y(...)", sum_forward, sum_pushforward, sum_pullback,
-    saves={"a": ()}, specs=sum_specs, cost=reduction_cost, examples=sum_examples,
+    "sum",
+    "a(...) -> y(...)",
+    sum_forward,
+    sum_pushforward,
+    sum_pullback,
+    saves={"a": ()},
+    specs=sum_specs,
+    cost=reduction_cost,
+    examples=sum_examples,
 )
 amax = _extreme("amax", "max")
 amin = _extreme("amin", "min")
 cumsum = Primitive(
-    "cumsum", "a(...) -> y(...)", cumsum_forward, cumsum_pushforward, cumsum_pullback,
-    saves={"a": ()}, specs=cumsum_specs, cost=reduction_cost, examples=cumsum_examples,
+    "cumsum",
+    "a(...) -> y(...)",
+    cumsum_forward,
+    cumsum_pushforward,
+    cumsum_pullback,
+    saves={"a": ()},
+    specs=cumsum_specs,
+    cost=reduction_cost,
+    examples=cumsum_examples,
 )
 
 PRIMITIVES = (sum, amax, amin, cumsum)

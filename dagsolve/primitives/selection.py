@@ -114,16 +114,35 @@ def minimum_forward(xp: Namespace, a: Array, b: Array) -> Array:
 
 
 maximum = Primitive(
-    "maximum", "a, b -> y", maximum_forward, maximum_pushforward, maximum_pullback,
-    saves={"a": ("a", "b"), "b": ("a", "b")}, ufunc="maximum", replaces=(np.maximum,), examples=pairs,
+    "maximum",
+    "a, b -> y",
+    maximum_forward,
+    maximum_pushforward,
+    maximum_pullback,
+    saves={"a": ("a", "b"), "b": ("a", "b")},
+    ufunc="maximum",
+    replaces=(np.maximum,),
+    examples=pairs,
 )
 minimum = Primitive(
-    "minimum", "a, b -> y", minimum_forward, minimum_pushforward, minimum_pullback,
-    saves={"a": ("a", "b"), "b": ("a", "b")}, ufunc="minimum", replaces=(np.minimum,), examples=pairs,
+    "minimum",
+    "a, b -> y",
+    minimum_forward,
+    minimum_pushforward,
+    minimum_pullback,
+    saves={"a": ("a", "b"), "b": ("a", "b")},
+    ufunc="minimum",
+    replaces=(np.minimum,),
+    examples=pairs,
 )
 where = Primitive(
-    "where", "condition, x, y -> z", where_forward, where_pushforward, where_pullback,
-    saves={"x": ("condition",), "y": ("condition",)}, examples=choices,
+    "where",
+    "condition, x, y -> z",
+    where_forward,
+    where_pushforward,
+    where_pullback,
+    saves={"x": ("condition",), "y": ("condition",)},
+    examples=choices,
 )
 greater = _undifferentiable(np.greater, "a, b -> y", pairs)
 greater_equal = _undifferentiable(np.greater_equal, "a, b -> y", pairs)
@@ -140,6 +159,20 @@ isinf = _undifferentiable(np.isinf, "x -> y", numbers)
 isfinite = _undifferentiable(np.isfinite, "x -> y", numbers)
 
 PRIMITIVES = (
-    maximum, minimum, where, greater, greater_equal, less, less_equal, equal, not_equal,
-    logical_and, logical_or, logical_not, logical_xor, isnan, isinf, isfinite,
+    maximum,
+    minimum,
+    where,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    equal,
+    not_equal,
+    logical_and,
+    logical_or,
+    logical_not,
+    logical_xor,
+    isnan,
+    isinf,
+    isfinite,
 )

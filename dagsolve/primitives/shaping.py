@@ -63,9 +63,7 @@ def transpose_specs(a: Spec, *, axes: tuple[int, ...]) -> Specs:
     return (spec((*lead, *(a.shape[axis] for axis in axes)), a.dtype),)
 
 
-def transpose_pushforward(
-    xp: Namespace, saved: Saved, tangents: Arrays, *, axes: tuple[int, ...]
-) -> Array:
+def transpose_pushforward(xp: Namespace, saved: Saved, tangents: Arrays, *, axes: tuple[int, ...]) -> Array:
     (a_dot,) = tangents
     return transpose(a_dot, axes=axes)
 
@@ -88,9 +86,7 @@ def broadcast_to_specs(a: Spec, *, shape: Shape) -> Specs:
     return (spec(shape, a.dtype),)
 
 
-def broadcast_to_pushforward(
-    xp: Namespace, saved: Saved, tangents: Arrays, *, shape: Shape
-) -> Array:
+def broadcast_to_pushforward(xp: Namespace, saved: Saved, tangents: Arrays, *, shape: Shape) -> Array:
     (a_dot,) = tangents
     return xp.broadcast_to(a_dot, shape)
 
@@ -174,20 +170,47 @@ def concatenate_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
 
 
 reshape = Primitive(
-    "reshape", "a(...) -> y(...)", reshape_forward, reshape_pushforward, reshape_pullback,
-    saves={"a": ()}, specs=reshape_specs, view=True, examples=reshape_examples,
+    "reshape",
+    "a(...) -> y(...)",
+    reshape_forward,
+    reshape_pushforward,
+    reshape_pullback,
+    saves={"a": ()},
+    specs=reshape_specs,
+    view=True,
+    examples=reshape_examples,
 )
 transpose = Primitive(
-    "transpose", "a(...) -> y(...)", transpose_forward, transpose_pushforward, transpose_pullback,
-    saves={"a": ()}, specs=transpose_specs, view=True, examples=transpose_examples,
+    "transpose",
+    "a(...) -> y(...)",
+    transpose_forward,
+    transpose_pushforward,
+    transpose_pullback,
+    saves={"a": ()},
+    specs=transpose_specs,
+    view=True,
+    examples=transpose_examples,
 )
 broadcast_to = Primitive(
-    "broadcast_to", "a(...) -> y(...)", broadcast_to_forward, broadcast_to_pushforward, broadcast_to_pullback,
-    saves={"a": ()}, specs=broadcast_to_specs, view=True, examples=broadcast_to_examples,
+    "broadcast_to",
+    "a(...) -> y(...)",
+    broadcast_to_forward,
+    broadcast_to_pushforward,
+    broadcast_to_pullback,
+    saves={"a": ()},
+    specs=broadcast_to_specs,
+    view=True,
+    examples=broadcast_to_examples,
 )
 concatenate = Primitive(
-    "concatenate", "x*(...) -> y(...)", concatenate_forward, concatenate_pushforward, concatenate_pullback,
-    specs=concatenate_specs, cost=moved, examples=concatenate_examples,
+    "concatenate",
+    "x*(...) -> y(...)",
+    concatenate_forward,
+    concatenate_pushforward,
+    concatenate_pullback,
+    specs=concatenate_specs,
+    cost=moved,
+    examples=concatenate_examples,
 )
 
 PRIMITIVES = (reshape, transpose, broadcast_to, concatenate)

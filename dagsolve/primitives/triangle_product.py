@@ -57,7 +57,12 @@ def _halves(a: Array, b: Array, y: Array, lower: bool) -> None:
 
 
 def pushforward(
-    xp: Namespace, saved: Saved, tangents: tuple[Array | None, ...], *, lower: bool = True, strict: bool = False
+    xp: Namespace,
+    saved: Saved,
+    tangents: tuple[Array | None, ...],
+    *,
+    lower: bool = True,
+    strict: bool = False,
 ) -> Array | None:
     a_dot, b_dot = tangents
     return total(
@@ -67,12 +72,19 @@ def pushforward(
 
 
 def pullback(
-    xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted, *, lower: bool = True, strict: bool = False
+    xp: Namespace,
+    saved: Saved,
+    cotangents: Arrays,
+    wanted: Wanted,
+    *,
+    lower: bool = True,
+    strict: bool = False,
 ) -> Arrays:
     (y_bar,) = cotangents
     s = _triangle(xp, y_bar, lower, strict)
     return tuple(
-        xp.matmul(s, adjoint(xp, saved.b)) if name == "a" else xp.matmul(adjoint(xp, saved.a), s) for name in wanted
+        xp.matmul(s, adjoint(xp, saved.b)) if name == "a" else xp.matmul(adjoint(xp, saved.a), s)
+        for name in wanted
     )
 
 

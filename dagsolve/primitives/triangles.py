@@ -104,21 +104,44 @@ def diagonal_matrix_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ..
 
 
 tril = Primitive(
-    "tril", "a(m,n) -> y(m,n)", tril_forward, tril_pushforward, tril_pullback,
-    saves={"a": ()}, cost=triangle_cost, examples=triangle_examples,
+    "tril",
+    "a(m,n) -> y(m,n)",
+    tril_forward,
+    tril_pushforward,
+    tril_pullback,
+    saves={"a": ()},
+    cost=triangle_cost,
+    examples=triangle_examples,
 )
 triu = Primitive(
-    "triu", "a(m,n) -> y(m,n)", triu_forward, triu_pushforward, triu_pullback,
-    saves={"a": ()}, cost=triangle_cost, examples=triangle_examples,
+    "triu",
+    "a(m,n) -> y(m,n)",
+    triu_forward,
+    triu_pushforward,
+    triu_pullback,
+    saves={"a": ()},
+    cost=triangle_cost,
+    examples=triangle_examples,
 )
 diagonal = Primitive(
-    "diagonal", "a(n,n) -> d(n)", diagonal_forward, diagonal_pushforward, diagonal_pullback,
-    saves={"a": ()}, view=True, examples=diagonal_examples,
+    "diagonal",
+    "a(n,n) -> d(n)",
+    diagonal_forward,
+    diagonal_pushforward,
+    diagonal_pullback,
+    saves={"a": ()},
+    view=True,
+    examples=diagonal_examples,
 )
 diagonal_matrix = Primitive(
-    "diagonal_matrix", "d(n) -> a(n,n)",
-    diagonal_matrix_forward, diagonal_matrix_pushforward, diagonal_matrix_pullback,
-    saves={"d": ()}, cost=diagonal_matrix_cost, examples=diagonal_matrix_examples,
+    "diagonal_matrix",
+    "d(n) -> a(n,n)",
+    diagonal_matrix_forward,
+    diagonal_matrix_pushforward,
+    diagonal_matrix_pullback,
+    saves={"d": ()},
+    cost=diagonal_matrix_cost,
+    examples=diagonal_matrix_examples,
 )
 
 PRIMITIVES = (tril, triu, diagonal, diagonal_matrix)
