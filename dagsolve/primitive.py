@@ -73,7 +73,7 @@ class Primitive:
     ufunc       name of the NumPy function with `out=` that forward is, where it is one
     view        whether forward makes a view on NumPy (no flops, no bytes)
     cost        (operand specs, result specs, **params) -> Cost
-    tiled       the rule on Dask arrays, (*operands, **params) -> result
+    tangent_space  (xp, tangents) -> admissible tangents, where the operands lie in a smaller space (Hermitian)
     replaces    NumPy functions that record this primitive when they meet a tracer
     examples    (random generator) -> tuples of operands, with a dict of params last where there are any; the
                 laws in tests/primitives/test_contract.py are asserted on them
@@ -91,8 +91,7 @@ class Primitive:
     ufunc: str | None = None
     view: bool = False
     cost: Callable[..., Cost] | None = None
-    tiled: Callable[..., Any] | None = None
-    tiled_pullback: Callable[..., Any] | None = None
+    tangent_space: Callable[..., tuple[Any, ...]] | None = None
     replaces: tuple[Callable[..., Any], ...] = ()
     examples: Callable[[np.random.Generator], Iterator[tuple[Any, ...]]] | None = None
     parsed: Signature = field(init=False, repr=False)

@@ -267,10 +267,10 @@ def full_like(
 
 
 def cholesky(a: Any, *, upper: bool = False) -> Any:
-    """Factor of the Hermitian matrix whose lower triangle is stored; an input is symmetrised first.
+    """Factor of the Hermitian matrix whose lower triangle is stored.
 
-    So the gradient of an input is the symmetric representative, while a computed matrix only ever needs its
-    lower triangle.
+    Of a computed matrix only the lower triangle is ever needed; an input is taken to be Hermitian, and gets
+    the symmetric representative of its gradient.
     """
     if upper:
         raise UnsupportedError(
@@ -278,7 +278,7 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
         )
     recorder = getattr(a, "__dagsolve_recorder__", None)
     if recorder is not None and a.id in recorder.inputs and a.ndim >= 2 and a.shape[-1] == a.shape[-2]:
-        a = (a + _P["conjugate"](matrix_transpose(a))) * 0.5
+        a = _P["hermitian"](a, a)
     return _P["cholesky"](a)
 
 

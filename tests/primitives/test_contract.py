@@ -69,10 +69,12 @@ class Call:
 
     def draw_tangents(self, rng):
         names = self.primitive.operand_names(len(self.operands))
-        return tuple(
+        drawn = tuple(
             draw(rng, spec) if name in self.wanted else None
             for name, spec in zip(names, self.operand_specs, strict=True)
         )
+        admissible = self.primitive.tangent_space
+        return drawn if admissible is None else admissible(np, drawn)
 
     def draw_cotangents(self, rng, *extra):
         return tuple(draw(rng, spec, *extra) for spec in self.result_specs)

@@ -11,6 +11,7 @@ TILED: dict[str, Callable[..., Any]] = {
     "matmul": products.matmul,
     "diagonal": products.diagonal,
     "diagonal_matrix": products.diagonal_matrix,
+    "hermitian": products.hermitian,
     "tril": products.tril,
     "triu": products.triu,
 }

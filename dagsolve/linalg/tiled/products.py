@@ -42,6 +42,15 @@ def diagonal_matrix(d: Any) -> Any:
     return loop.array(out, (d.chunks[0], d.chunks[0]), d.dtype)
 
 
+def hermitian(a: Any, b: Any) -> Any:
+    """The Hermitian Dask matrix a = bᴴ (a and b are the same): each tile beside its mirror image."""
+    if a.chunks[0] != a.chunks[1]:
+        a = a.rechunk((a.chunks[0], a.chunks[0]))
+    loop = TileLoop("hermitian", a)
+    t = loop.tiles(a)
+    return loop.array({(i, j): PRIMITIVES["hermitian"](t[i, j], t[j, i]) for i, j in t}, a.chunks, a.dtype)
+
+
 def tril(a: Any, k: int = 0) -> Any:
     """Triangle on and below the k-th diagonal: whole tiles are kept or zero, the others cut."""
     return _triangle("tril", a, k, 1)
