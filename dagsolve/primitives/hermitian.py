@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.kernels.dense import adjoint
+from dagsolve.kernels.dense import adjoint, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Primitive, Saved, Wanted
 from dagsolve.sampling import random_array
@@ -31,12 +31,10 @@ def specs(a: Spec, b: Spec) -> tuple[Spec, ...]:
     return (spec(a.shape, a.dtype),)
 
 
-def pushforward(xp: Namespace, saved: Saved, tangents: tuple[Array | None, ...]) -> Array:
+def pushforward(xp: Namespace, saved: Saved, tangents: tuple[Array | None, ...]) -> Array | None:
     a_dot, b_dot = tangents
-    if b_dot is None:
-        return a_dot * 0.5
-    mirrored = adjoint(xp, b_dot)
-    return (mirrored if a_dot is None else a_dot + mirrored) * 0.5
+    both = total(a_dot, None if b_dot is None else adjoint(xp, b_dot))
+    return None if both is None else both * 0.5
 
 
 def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) -> Arrays:
