@@ -6,9 +6,9 @@ from dask._task_spec import Task, TaskRef
 
 from dagsolve.errors import ArgumentError, FactorisationError, PlanError
 from dagsolve.executor import ResidentMemory, SerialExecutor
-from dagsolve.planning.actions import Drop, Recompute, Run, Spill
+from dagsolve.planning.actions import Action, Drop, Recompute, Run, Spill
 from dagsolve.planning.replay import replay
-from tests.scheduler.plans import assert_same, dag_of, expected, plan_of, steps
+from tests.scheduler.plans import assert_same, dag_of, expected, plan_of, report_of, steps
 
 
 @pytest.mark.parametrize("nodes_per_block", [1, 3, 100])
@@ -19,7 +19,7 @@ def test_outputs_are_those_of_the_graph(rng, nodes_per_block, tiles):
     executor = SerialExecutor()
     plan = plan_of(dag, store_bytes=None if tiles is None else tiles * x.nbytes)
     assert_same(executor.execute(plan, leaves), expected(dag, leaves))
-    report = executor.last_report
+    report = report_of(executor)
     assert sum(report.blocks.values()) == len(dag)
     assert set(report.seconds) == {b.label for b in dag.blocks}
     if tiles is not None:
@@ -33,15 +33,16 @@ def test_store_peak_is_what_replay_projects(rng):
     executor.execute(plan, leaves)
     given = sum(np.asarray(leaves[v]).nbytes for v in plan.leaves)
     projected = replay(dag, plan.actions)
-    assert projected.values_peak_bytes - given <= executor.last_report.store_peak_bytes
-    assert executor.last_report.store_peak_bytes <= projected.peak_bytes
+    report = report_of(executor)
+    assert projected.values_peak_bytes - given <= report.store_peak_bytes
+    assert report.store_peak_bytes <= projected.peak_bytes
 
 
 def test_spilled_and_recomputed_values_are_the_same(rng):
     """Every value of the forward sweep is spilled or dropped and made again before the reverse sweep."""
     dag, leaves = dag_of(steps, *rng.standard_normal((2, 13, 13)))
     forward = [b for b in dag.blocks if b.sweep == 0]
-    order = [Run(b.index) for b in forward]
+    order: list[Action] = [Run(b.index) for b in forward]
     for number, block in enumerate(forward):
         for value in block.writes:
             if value not in dag.graph.outputs:
@@ -50,8 +51,8 @@ def test_spilled_and_recomputed_values_are_the_same(rng):
     order += [Run(b.index) for b in dag.blocks if b.sweep]
     plan, executor = plan_of(dag, order), SerialExecutor()
     assert_same(executor.execute(plan, leaves), expected(dag, leaves))
-    assert executor.last_report.spilled_bytes > 0
-    assert sum(executor.last_report.blocks.values()) > len(dag)
+    assert report_of(executor).spilled_bytes > 0
+    assert sum(report_of(executor).blocks.values()) > len(dag)
 
 
 def test_leaves_may_be_tasks_of_a_dask_graph(rng):
@@ -74,7 +75,7 @@ def test_missing_leaf_is_named(rng):
 
 def test_plan_that_reads_a_dropped_value_is_refused(rng):
     dag, leaves = dag_of(steps, *rng.standard_normal((2, 13, 13)))
-    order = [Run(b.index) for b in dag.blocks]
+    order: list[Action] = [Run(b.index) for b in dag.blocks]
     order.insert(1, Drop(dag.blocks[0].writes[0]))
     with pytest.raises(PlanError, match="was dropped or never made"):
         SerialExecutor().execute(plan_of(dag, order), leaves)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,8 @@ fn = ds.value_and_grad(nll, chunks=tile, scheduler="threads", progress=False)
 plan = fn.plan(*arguments)
 base = resident_bytes()
 if limit:
-    fn = ds.value_and_grad(
-        nll, chunks=tile, scheduler="threads", progress=False, memory_limit=plan.projected_bytes - limit * 2**20
-    )
+    less = plan.projected_bytes - limit * 2**20
+    fn = ds.value_and_grad(nll, chunks=tile, scheduler="threads", progress=False, memory_limit=less)
     plan = fn.plan(*arguments)
 value, gradient = fn(*arguments)
 report = fn.last_report
@@ -42,10 +42,11 @@ print(json.dumps({
 """
 
 
-def measured(n: int, tile: int, less_mebibytes: int) -> dict:
+def measured(n: int, tile: int, less_mebibytes: int) -> dict[str, Any]:
     command = [sys.executable, "-c", PROGRAM, str(n), str(tile), str(less_mebibytes)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 @pytest.mark.parametrize(("n", "tile"), [(1499, 307), (2003, 509)])

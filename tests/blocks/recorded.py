@@ -18,7 +18,7 @@ class Recorded:
 
     def node(self, name, operands, params, specs):
         c = self.columns
-        at = c.scope_table.add(Scope("model", "model.py", len(c.primitive)))
+        at = c.scope_table.add(Scope("model", "model.py", len(c.row)))
         added = [c.specs.add(s) for s in specs]
         first = c.append(c.names.add(name), c.param_table.add(params), at, 0, operands, added)
         self.specs.update(enumerate(specs, first))

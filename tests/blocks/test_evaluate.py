@@ -122,8 +122,11 @@ def test_sums_run_in_the_memory_of_one_term(rng):
 
 
 def test_memory_seen_by_a_view_is_not_written(rng):
-    """    x → exp → y → transpose → v
-                     └→ negative ────┴→ multiply      y dies at negative, v still shows its memory."""
+    """y dies at negative, v still shows its memory.
+
+    x → exp → y → transpose → v
+              └→ negative ────┴→ multiply
+    """
     r = Recorded()
     x = r.leaf(7, 7)
     y = r("exp", x)

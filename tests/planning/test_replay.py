@@ -152,7 +152,8 @@ def test_the_budget_holds_to_the_byte(dag: BlockDag):
 
 def test_a_spilled_value_takes_no_memory_until_it_is_loaded(chain: BlockDag):
     x, (a,), (b,), (c,) = chain.graph.inputs[0], *(block.writes for block in chain)
-    actions = [Run(0), Drop(x), Save(a), Run(1), Output(b), Spill(a), Load(a), Run(2), Output(c), Drop(a)]
+    actions: list[Action] = [Run(0), Drop(x), Save(a), Run(1), Output(b), Spill(a), Load(a)]
+    actions += [Run(2), Output(c), Drop(a)]
     counted = replay(chain, actions)
     assert counted.spilled_bytes == counted.loaded_bytes == 8 * 211**2
     assert counted.peak_bytes == 8 * (211**2 + 307**2 + 401**2)
@@ -166,7 +167,8 @@ def test_a_spilled_value_takes_no_memory_until_it_is_loaded(chain: BlockDag):
 
 def test_recomputing_brings_back_what_was_dropped(chain: BlockDag):
     x, (a,), (b,), (c,) = chain.graph.inputs[0], *(block.writes for block in chain)
-    actions = [Run(0), Run(1), Output(b), Drop(a), Recompute(0), Drop(x), Run(2), Drop(a), Output(c)]
+    actions: list[Action] = [Run(0), Run(1), Output(b), Drop(a), Recompute(0), Drop(x), Run(2)]
+    actions += [Drop(a), Output(c)]
     counted = replay(chain, actions)
     assert counted.runs == 4
     assert counted.recomputed_flops == chain.blocks[0].flops

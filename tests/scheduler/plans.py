@@ -1,6 +1,6 @@
 """Plans for the executors: a traced function and its gradient in blocks, dropped after their last use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from dagsolve.blocks.evaluate import evaluate
 from dagsolve.blocks.partition import Partition
 from dagsolve.blocks.structure import BlockDag
 from dagsolve.blocks.work import node_work
+from dagsolve.executor import Executor, RunReport
 from dagsolve.graph import LEAVES, Graph
 from dagsolve.planning.actions import Action, Drop, Output, Plan, Recompute, Run
 from dagsolve.tracing.reverse import joint_graph
@@ -41,7 +42,13 @@ def blocked(graph: Graph, nodes_per_block: int = 1) -> BlockDag:
     return block_dag(graph, parted, node_work(graph))
 
 
-def plan_of(dag: BlockDag, order: list[Action] | None = None, *, store_bytes: int | None = None) -> Plan:
+def report_of(executor: Executor) -> RunReport:
+    """The report of the executor's last run."""
+    assert executor.last_report is not None
+    return executor.last_report
+
+
+def plan_of(dag: BlockDag, order: Sequence[Action] | None = None, *, store_bytes: int | None = None) -> Plan:
     """Runs all blocks in order, or does as `order` says, with drops after the last use added."""
     actions = order if order is not None else [Run(b.index) for b in dag.blocks]
     last: dict[int, int] = {}

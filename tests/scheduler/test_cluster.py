@@ -22,7 +22,7 @@ from dagsolve.scheduler.placement import Priorities
 from dagsolve.scheduler.tasks import task_graph
 from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin
 from dagsolve.storage import TileStore
-from tests.scheduler.plans import assert_same, dag_of, expected, plan_of, steps
+from tests.scheduler.plans import assert_same, dag_of, expected, plan_of, report_of, steps
 
 N = 67  # a tile of 67 × 67 is above what is sent inside tasks
 
@@ -92,7 +92,7 @@ def test_cluster_equals_the_graph_within_the_budget(client, rng, nodes_per_block
     found = executor.execute(plan, leaves)
     assert_same(found, wanted)
     assert all(array.flags.writeable for array in found.values())
-    report = executor.last_report
+    report = report_of(executor)
     assert sum(report.blocks.values()) == len(plan.dag)
     assert set(report.blocks) == {block.label for block in plan.dag.blocks}
     assert report.store_peak_bytes <= plan.store_bytes
@@ -283,7 +283,7 @@ def test_client_need_not_be_the_current_one(local, rng):
     plan, leaves, wanted = case(rng)
     executor = ClusterExecutor(other)
     assert_same(executor.execute(plan, leaves), wanted)
-    assert set(executor.last_report.peak_bytes) == set(pids(other))
+    assert set(report_of(executor).peak_bytes) == set(pids(other))
 
 
 def test_closed_client_is_told_at_once(client, rng):
@@ -307,16 +307,20 @@ def test_scheduler_that_goes_away_is_told_within_seconds(local, rng):
     cluster.scale(1)
     client.wait_for_workers(1, timeout=30)
     plan, leaves, _ = case(rng)
-    closed = []
+    closed: list[float] = []
 
     def close(block):
         if not closed:
             closed.append(time.monotonic())
             threading.Thread(target=cluster.close).start()
 
+    def late(a):
+        time.sleep(1)
+        return a
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # distributed leaves coroutines behind when it is torn down
-        slow = Task("slow", lambda a: (time.sleep(1), a)[1], leaves[plan.leaves[0]])
+        slow = Task("slow", late, leaves[plan.leaves[0]])
         with pytest.raises(SchedulerError, match="is gone"):
             ClusterExecutor(client, watch=hear(close)).execute(plan, {**leaves, plan.leaves[0]: slow})
     assert time.monotonic() - closed[0] < 10

@@ -16,7 +16,7 @@ def done(key, label="cholesky"):
 
 
 def test_announcements_go_to_the_listener_of_their_run():
-    heard = []
+    heard: list[BlockDone] = []
     with listening("run-1", heard.append):
         announce("run-1", done("a"))
         announce("run-2", done("b"))  # nobody listens: no error
@@ -58,18 +58,20 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False), (None, False)])
 def test_progress_option_when_nobody_looks(monkeypatch, progress, shown):
     plan = plan_of(dag_of(np.sum, np.ones(3))[0])
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
     with watch(plan, progress) as listen:
         listen(done("0"))
-    assert ("blocks" in sys.stderr.getvalue()) == shown
+    assert ("blocks" in written.getvalue()) == shown
 
 
 def test_terminal_line_is_written_over(monkeypatch):
     plan = plan_of(dag_of(np.sum, np.ones(3))[0])
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     with watch(plan, True) as listen:
         listen(done("0"))
-    written = sys.stderr.getvalue()
+    written = terminal.getvalue()
     assert written.startswith("\r")
     assert written.count("\n") == 1
     assert written.endswith("\n")

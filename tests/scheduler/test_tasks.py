@@ -1,6 +1,7 @@
 """A plan as Dask tasks: one per run of a block, with lifetimes and gates that Dask sees."""
 
 import pickle
+from typing import Any
 
 import dask.threaded
 import numpy as np
@@ -11,7 +12,7 @@ from dask.local import get_sync
 from dagsolve.errors import ArgumentError, PlanError
 from dagsolve.executor import SerialExecutor
 from dagsolve.graph import Graph
-from dagsolve.planning.actions import Drop, Recompute, Run
+from dagsolve.planning.actions import Action, Drop, Recompute, Run
 from dagsolve.scheduler.executor import ThreadsExecutor
 from dagsolve.scheduler.tasks import project, run_program, task_graph
 from dagsolve.specs import spec
@@ -74,7 +75,7 @@ def test_recomputed_blocks_are_copies_behind_a_gate(rng):
     dag, leaves = dag_of(steps, *rng.standard_normal((2, 13, 13)))
     forward = [b for b in dag.blocks if b.sweep == 0]
     reverse = [b for b in dag.blocks if b.sweep]
-    order = [Run(b.index) for b in forward]
+    order: list[Action] = [Run(b.index) for b in forward]
     order += [Drop(v) for b in forward for v in b.writes if v not in dag.graph.outputs]
     order += [Run(reverse[0].index), *(Recompute(b.index) for b in forward)]
     order += [Run(b.index) for b in reverse[1:]]
@@ -119,7 +120,8 @@ def test_output_that_is_a_leaf_is_left_to_the_caller(rng):
     a = rng.standard_normal((3, 5))
     with Recorder() as recorder:
         x = recorder.input(spec((3, 5)), "x")
-        plan = plan_of(blocked(recorder.graph((x.id, np.exp(x).id))))
+        y: Any = np.exp(x)
+        plan = plan_of(blocked(recorder.graph((x.id, y.id))))
     assert list(task_graph(plan, {x.id: a}, RUN).outputs) == [plan.outputs[1]]
     assert task_graph(plan, {x.id: TaskRef("a")}, RUN, graph={"a": a}).outputs[x.id] == "a"
     for executor in (SerialExecutor(), ThreadsExecutor()):
@@ -130,7 +132,7 @@ def test_missing_leaf_and_impossible_plan_are_named(rng):
     dag, leaves = dag_of(steps, *rng.standard_normal((2, 13, 13)))
     with pytest.raises(ArgumentError, match="missing are the value ids"):
         task_graph(plan_of(dag), {}, RUN)
-    order = [Run(b.index) for b in dag.blocks]
+    order: list[Action] = [Run(b.index) for b in dag.blocks]
     order.insert(1, Drop(dag.blocks[0].writes[0]))
     with pytest.raises(PlanError, match="no action before makes it"):
         task_graph(plan_of(dag, order), leaves, RUN)

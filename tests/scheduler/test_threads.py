@@ -16,7 +16,7 @@ from dagsolve.errors import ArgumentError, BlockError, FactorisationError
 from dagsolve.executor import SerialExecutor
 from dagsolve.scheduler.executor import ThreadsExecutor, executor_of
 from dagsolve.scheduler.worker import one_blas_thread
-from tests.scheduler.plans import assert_same, dag_of, expected, plan_of, steps
+from tests.scheduler.plans import assert_same, dag_of, expected, plan_of, report_of, steps
 
 
 @pytest.mark.parametrize("nodes_per_block", [1, 3])
@@ -27,7 +27,7 @@ def test_threads_equal_the_graph_within_the_budget(rng, tmp_path, nodes_per_bloc
     executor = ThreadsExecutor(directory=tmp_path)
     plan = plan_of(dag, store_bytes=None if tiles is None else tiles * x.nbytes)
     assert_same(executor.execute(plan, leaves), expected(dag, leaves))
-    report = executor.last_report
+    report = report_of(executor)
     assert sum(report.blocks.values()) == len(dag)
     if tiles is not None:
         assert report.store_peak_bytes <= tiles * x.nbytes
