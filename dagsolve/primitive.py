@@ -62,8 +62,9 @@ class Saved:
 class Primitive:
     """One operation: `PRIMITIVE(*operands, **params)` runs it, or records it when an operand is a tracer.
 
-    signature   "a(n,n) -> l(n,n)": names, core dimensions, leading axes broadcast. `"a, b -> y"` has no core
-                dimensions: elementwise. With `...` as dimensions (`"a(...) -> y(...)"`) `specs` must be given.
+    signature   "a(n,n) -> l(n,n)": names, core dimensions, leading axes broadcast. `"a, b -> y"` has no
+                core dimensions: elementwise. With `...` as dimensions (`"a(...) -> y(...)"`) `specs` must be
+                given.
     saves       per operand, the values that its cotangent needs; operands absent carry no derivative
     specs       (operand specs, **params) -> result specs, where the signature does not say it
     forward     (xp, *operands, **params) -> result, or a tuple where the signature names several
@@ -73,7 +74,8 @@ class Primitive:
     ufunc       name of the NumPy function with `out=` that forward is, where it is one
     view        whether forward makes a view on NumPy (no flops, no bytes)
     cost        (operand specs, result specs, **params) -> Cost
-    tangent_space  (xp, tangents) -> admissible tangents, where the operands lie in a smaller space (Hermitian)
+    tangent_space  (xp, tangents) -> admissible tangents, where the operands lie in a smaller space
+                (Hermitian)
     replaces    NumPy functions that record this primitive when they meet a tracer
     examples    (random generator) -> tuples of operands, with a dict of params last where there are any; the
                 laws in tests/primitives/test_contract.py are asserted on them

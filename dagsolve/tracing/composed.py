@@ -210,7 +210,8 @@ def hstack(arrays: Sequence[Any]) -> Any:
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     if a.ndim != 2 or offset != 0:
         raise UnsupportedError(
-            f"np.diagonal with offset={offset} of an array of shape {a.shape} (at {source_scope()}). Only offset 0 of a matrix."
+            f"np.diagonal with offset={offset} of an array of shape {a.shape} (at {source_scope()}). "
+            "Only offset 0 of a matrix."
         )
     n = min(a.shape)
     return _P["diagonal"](a if a.shape == (n, n) else getitem(a, (slice(n), slice(n))))
@@ -300,8 +301,9 @@ def _all_finite(x: Any) -> Any:
 METHODS: dict[str, Callable[..., Any]] = {
     "sum": sum_, "mean": mean, "var": var, "std": std, "max": _reduction("amax"), "min": _reduction("amin"),
     "reshape": _reshape_method, "ravel": lambda x, order="C": reshape(x, -1, order),
-    "flatten": lambda x, order="C": reshape(x, -1, order), "transpose": _transpose_method, "swapaxes": swapaxes,
-    "squeeze": squeeze, "dot": dot, "astype": astype, "copy": lambda x, order="C": x, "clip": clip,
+    "flatten": lambda x, order="C": reshape(x, -1, order), "transpose": _transpose_method,
+    "swapaxes": swapaxes, "squeeze": squeeze, "dot": dot, "astype": astype,
+    "copy": lambda x, order="C": x, "clip": clip,
     "conj": lambda x: _P["conjugate"](x), "conjugate": lambda x: _P["conjugate"](x), "diagonal": diagonal,
     "trace": trace, "take": lambda x, k, axis=None: take(x, k, axis),
 }  # fmt: skip
@@ -313,22 +315,27 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
 
 
 COMPOSED: dict[Any, Callable[..., Any]] = {
-    np.sum: sum_, np.mean: mean, np.var: var, np.std: std, np.max: _reduction("amax"), np.min: _reduction("amin"),
+    np.sum: sum_, np.mean: mean, np.var: var, np.std: std,
+    np.max: _reduction("amax"), np.min: _reduction("amin"),
     np.amax: _reduction("amax"), np.amin: _reduction("amin"), np.reshape: reshape,
     np.ravel: lambda a, order="C": reshape(a, -1, order), np.transpose: transpose,
-    np.matrix_transpose: matrix_transpose, np.linalg.matrix_transpose: matrix_transpose, np.swapaxes: swapaxes,
-    np.moveaxis: moveaxis, np.expand_dims: expand_dims, np.squeeze: squeeze, np.broadcast_to: broadcast_to,
+    np.matrix_transpose: matrix_transpose, np.linalg.matrix_transpose: matrix_transpose,
+    np.swapaxes: swapaxes, np.moveaxis: moveaxis, np.expand_dims: expand_dims, np.squeeze: squeeze,
+    np.broadcast_to: broadcast_to,
     np.concatenate: concatenate, np.stack: stack, np.hstack: hstack,
     np.vstack: lambda arrays: concatenate([_at_least(2, x) for x in arrays], 0),
     np.atleast_1d: lambda x: _at_least(1, x), np.atleast_2d: lambda x: _at_least(2, x),
-    np.diagonal: diagonal, np.diag: diag, np.trace: trace, np.tril: _triangle("tril"), np.triu: _triangle("triu"),
+    np.diagonal: diagonal, np.diag: diag, np.trace: trace,
+    np.tril: _triangle("tril"), np.triu: _triangle("triu"),
     np.where: where, np.clip: clip, np.copy: lambda a, order="K", subok=False: a, np.astype: astype,
     np.zeros_like: _like(0.0), np.ones_like: _like(1.0), np.full_like: full_like, np.take: take,
-    np.dot: dot, np.inner: inner, np.outer: outer, np.vdot: lambda a, b: inner(np.conj(reshape(a, -1)), np.reshape(b, -1)),
+    np.dot: dot, np.inner: inner, np.outer: outer,
+    np.vdot: lambda a, b: inner(np.conj(reshape(a, -1)), np.reshape(b, -1)),
     np.tensordot: tensordot, np.einsum: einsum, np.linalg.cholesky: cholesky, np.linalg.norm: norm,
     np.linalg.matmul: matmul, np.linalg.outer: outer, np.linalg.multi_dot: cross_products,
     np.linalg.diagonal: diagonal, np.linalg.trace: trace,
-    np.shape: lambda a: a.shape, np.ndim: lambda a: a.ndim, np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],
+    np.shape: lambda a: a.shape, np.ndim: lambda a: a.ndim,
+    np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],
     np.real: lambda val: _P["real"](val), np.imag: lambda val: _P["imag"](val),
     np.iscomplexobj: lambda x: x.dtype.kind == "c", np.isrealobj: lambda x: x.dtype.kind != "c",
     np.result_type: lambda *xs: np.result_type(*(getattr(x, "dtype", x) for x in xs)),

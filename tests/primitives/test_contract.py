@@ -35,9 +35,7 @@ RUN_BY_KERNEL = [case for case in CASES if case.values[0].forward_kernel is not 
 BEYOND_STANDARD = {"add_at", "take", "power", "exp2", "cbrt", *(p.name for p in special.PRIMITIVES)}
 STANDARD = [case for case in DIFFERENTIABLE if case.values[0].name not in BEYOND_STANDARD]
 STACKED = [
-    case
-    for case in DIFFERENTIABLE
-    if case.values[0].specs is None and any(case.values[0].parsed.core_ndims)
+    case for case in DIFFERENTIABLE if case.values[0].specs is None and any(case.values[0].parsed.core_ndims)
 ]
 
 
