@@ -53,6 +53,8 @@ class RunReport:
     """Label -> blocks run, repetitions included."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Label -> seconds inside those blocks."""
+    durations: list[float] = field(default_factory=list, repr=False)
+    """Seconds of every block run, in the order in which they were announced."""
     peak_bytes: dict[str, int] = field(default_factory=dict)
     """Process or worker -> growth of its resident memory at the peak of the run."""
     store_peak_bytes: int = 0
@@ -63,6 +65,7 @@ class RunReport:
     def add(self, done: BlockDone) -> None:
         """Counts one block."""
         self.blocks[done.label] = self.blocks.get(done.label, 0) + 1
+        self.durations.append(done.seconds)
         self.seconds[done.label] = self.seconds.get(done.label, 0.0) + done.seconds
 
     def add_store(self, moved: StoreStatistics) -> None:
