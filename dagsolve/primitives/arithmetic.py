@@ -153,14 +153,22 @@ def imag_pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wante
     return (1j * y_bar if saved.specs["x"].dtype.kind == "c" else None,)
 
 
+def _direction(xp: Namespace, saved: Saved) -> Array:
+    """x / |x|, and 0 at 0; of a complex x it turns with x, so it is written with what has derivatives."""
+    if saved.specs["x"].dtype.kind != "c":
+        return xp.sign(saved.x)
+    size = xp.abs(saved.x)
+    return saved.x / xp.where(size == 0, xp.ones_like(size), size)
+
+
 def absolute_pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Array:
     (x_dot,) = tangents
-    return real_forward(xp, x_dot * conj(xp, xp.sign(saved.x)))
+    return real_forward(xp, x_dot * conj(xp, _direction(xp, saved)))
 
 
 def absolute_pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) -> Arrays:
     (y_bar,) = cotangents
-    return (y_bar * xp.sign(saved.x),)  # x / |x|, and 0 at 0
+    return (y_bar * _direction(xp, saved),)
 
 
 def astype_forward(xp: Namespace, x: Array, *, dtype: str) -> Array:

@@ -23,7 +23,18 @@ __all__ = [
 ]  # fmt: skip
 
 REPLACED: dict[Any, Any] = {f: p for p in PRIMITIVES.values() for f in p.replaces}
+
+
+def _sign(x: Any) -> Any:
+    """x / |x|, and 0 at 0; constant where x is real, while of a complex x it turns with x."""
+    if x.dtype.kind != "c":
+        return PRIMITIVES["sign"](x)
+    size = PRIMITIVES["absolute"](x)
+    return x / PRIMITIVES["where"](size == 0, 1.0, size)
+
+
 _UFUNCS: dict[Any, Callable[..., Any]] = {
+    np.sign: _sign,
     np.power: power,
     np.float_power: power,
     np.matmul: matmul,
