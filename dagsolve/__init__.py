@@ -3,6 +3,7 @@
 from dagsolve import errors as errors
 from dagsolve import linalg as linalg
 from dagsolve import special as special
+from dagsolve import testing as testing
 from dagsolve.api import grad as grad
 from dagsolve.api import jvp as jvp
 from dagsolve.api import operator_matrix as operator_matrix

@@ -59,3 +59,7 @@ class SchedulerError(DagsolveError, RuntimeError):
 
 class StorageError(DagsolveError, OSError):
     """A tile could not be written, or its file is damaged."""
+
+
+class GradientMismatch(DagsolveError, AssertionError):
+    """Two ways to compute a derivative disagree: names the mode, the order, the argument and both numbers."""
