@@ -245,7 +245,7 @@ ARGUMENTS = [
     (of(np.sum, X, chunks={0: (("a",),)}), ArgumentError, ["positive ints", "'a'"]),
     (lambda: ds.grad(np.sum, memory_limit="lots"), ArgumentError, ["memory_limit", '"4 GiB"', "'lots'"]),
     (of(np.sum, ds.spec(3)), ArgumentError, ["needs arrays", "spec((3,), float64)", ".plan(...)"]),
-    (lambda: ds.jvp(np.sin, X, X), ArgumentError, ["jvp: primals", "must be tuples", "ndarray", "(x,)"]),
+    (lambda: ds.jvp(np.sin, X, X), ArgumentError, ["jvp: primals", "must be tuples", "ndarray", "(x,)"]),  # type: ignore[arg-type]
     (lambda: ds.jvp(np.sin, (X,), ()), ArgumentError, ["jvp: tangents", "one per primal", "0 for 1"]),
     (
         lambda: ds.operator_matrix(ds.trace(np.sum, X)),
