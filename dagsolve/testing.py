@@ -142,8 +142,8 @@ class _Check:
     ) -> None:
         if not abs(found - expected) <= self.atol + self.rtol * abs(expected):  # also for NaN
             raise GradientMismatch(
-                f"check_grads: mode {mode}, order {self.orders}, {name}: {first} gives {found!r} and {second} "
-                f"{expected!r} for the derivative of {of}f; they must agree to rtol {self.rtol:g}, "
+                f"check_grads: mode {mode}, order {self.orders}, {name}: {first} gives {found!r} and "
+                f"{second} {expected!r} for the derivative of {of}f; they must agree to rtol {self.rtol:g}, "
                 f"atol {self.atol:g}. Look at the rules of f's primitives, or move args off a kink."
             )
 
