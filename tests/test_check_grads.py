@@ -91,7 +91,7 @@ def test_a_wrong_rule_is_caught(monkeypatch, rng, name, rule, f, mode):
 def test_the_argument_is_named_where_a_path_through_containers_leads(rng):
     @dataclasses.dataclass
     class Model:
-        weights: list
+        weights: list[object]
         bias: object
 
     def kinked(x, model):
