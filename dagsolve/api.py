@@ -52,8 +52,8 @@ class Gradient:
             compiled = compile_trace(trace, inputs, REVERSE, self._options, executor)
             values, bars = run(compiled, trace, executor, self._options)
             self.last_report = executor.last_report
-        gradient = _by_argument(trace, self._wanted, inputs, bars)
-        gradient = gradient if isinstance(self._argnums, Sequence) else gradient[0]
+        found = _by_argument(trace, self._wanted, inputs, bars)
+        gradient = tuple(found) if isinstance(self._argnums, Sequence) else found[0]
         results = unflatten(trace.result, [_number(y) for y in values])
         if self._has_aux:
             value, aux = results

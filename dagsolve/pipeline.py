@@ -34,6 +34,7 @@ from dagsolve.tracing.trace import Trace
 KEPT = 64  # compiled graphs kept per process
 
 FORWARD, REVERSE, PULLBACK, TANGENT = "forward", "reverse", "pullback", "tangent"
+JACOBIAN = "jacobian"  # a pullback of as many cotangents at once as the result has items
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ def _block_bytes(options: Options, threads: int, base_bytes: int) -> float:
     """Bytes that a block may read and write: half of each thread's share, the rest is for waiting values."""
     if options.memory_limit is None:
         return math.inf
-    return max(0.0, options.memory_limit - base_bytes) / (2 * threads)
+    return max(1.0, options.memory_limit - base_bytes) / (2 * threads)
 
 
 def run(
@@ -141,16 +142,21 @@ def _sweeps(
         return sweeps, _relaid(inputs, sweeps.seeds), _relaid(cut.outputs, made)
     starts = np.cumsum([0, *(len(y.values) for y in cut.outputs)]).tolist()
     positions = [p for k in seeded for p in range(starts[k], starts[k + 1])]
-    sweeps = joint_graph(cut.graph, values, positions, seeds_are_inputs=mode == PULLBACK)
+    lead = (math.prod(cut.outputs[0].shape),) if mode == JACOBIAN else ()
+    sweeps = joint_graph(cut.graph, values, positions, seeds_are_inputs=mode != REVERSE, lead=lead)
     made = sweeps.graph.outputs[len(cut.graph.outputs) :]
-    seeds = _relaid([cut.outputs[k] for k in seeded], sweeps.seeds) if mode == PULLBACK else ()
-    return sweeps, seeds, _relaid(inputs, made)
+    seeds = _relaid([cut.outputs[k] for k in seeded], sweeps.seeds, lead) if mode != REVERSE else ()
+    return sweeps, seeds, _relaid(inputs, made, lead)
 
 
-def _relaid(layouts: Sequence[Layout], values: Sequence[int]) -> tuple[Layout, ...]:
-    """The same chunks with other values, taken in order."""
+def _relaid(
+    layouts: Sequence[Layout], values: Sequence[int], lead: tuple[int, ...] = ()
+) -> tuple[Layout, ...]:
+    """The same chunks, behind leading axes in one chunk each, with other values, taken in order."""
     rest = iter(values)
-    return tuple(Layout(x.chunks, tuple(next(rest) for _ in x.values)) for x in layouts)
+    return tuple(
+        Layout((*((n,) for n in lead), *x.chunks), tuple(next(rest) for _ in x.values)) for x in layouts
+    )
 
 
 def _input_chunks(trace: Trace, options: Options) -> tuple[Chunks, ...]:
