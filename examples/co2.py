@@ -97,13 +97,11 @@ def timed(f, *args, repeat=1):
 
 def describe(plan, report, before):
     """Prints the plan of a gradient, and beside its projections what the first run measured."""
-    peak = max(before.get(name, 0) + grown for name, grown in report.peak_bytes.items())
-    mean_seconds = sum(report.seconds.values()) / sum(report.blocks.values())
-    print(
-        f"{plan}\n\nThe first run: a process held {peak / 2**20:,.0f} MiB at its peak (projected: at most",
-        end=" ",
-    )
-    print(f"{plan.projected_bytes / 2**20:,.0f} MiB), a block took {1e3 * mean_seconds:.0f} ms on average")
+    peak = max(before.get(name, 0) + grown for name, grown in report.peak_bytes.items()) / 2**20
+    block = 1e3 * sum(report.seconds.values()) / sum(report.blocks.values())
+    print(f"{plan}\n")
+    print(f"Peak of a worker: {plan.projected_bytes / 2**20:,.0f} MiB projected, {peak:,.0f} MiB measured")
+    print(f"Mean time of a block: {block:.0f} ms")
 
 
 def compare(gradient, theta, x, y):
@@ -112,7 +110,7 @@ def compare(gradient, theta, x, y):
     reference = GaussianProcessRegressor(KERNEL, alpha=0.0, optimizer=None).fit(x[:, None], y)
     (value, bar), ours = timed(gradient, theta, x, y, repeat=3)
     (likelihood, slope), theirs = timed(reference.log_marginal_likelihood, theta, True, repeat=2)
-    differences, by_differences = timed(approx_fprime, theta, lambda t: nll(t, x, y), 1e-6)
+    differences, by_values = timed(approx_fprime, theta, lambda t: nll(t, x, y), 1e-6)
     value_error = abs(value / -likelihood - 1)
     gradient_error, difference_error = (np.max(np.abs(g / -slope - 1)) for g in (bar, differences))
     print("\nAt the start, relative difference from scikit-learn (of the gradient: its worst component)")
@@ -120,9 +118,7 @@ def compare(gradient, theta, x, y):
     print("\nSeconds for value and gradient")
     print(f"  dagsolve           {ours:6.2f}")
     print(f"  scikit-learn       {theirs:6.2f}")
-    print(
-        f"  finite differences {by_differences:6.2f}  ({len(theta) + 1} values, error {difference_error:.0e})"
-    )
+    print(f"  finite differences {by_values:6.2f}  ({len(theta) + 1} values; error {difference_error:.0e})")
     if not (value_error <= VALUE_TOLERANCE and gradient_error <= GRADIENT_TOLERANCE):
         sys.exit(f"co2: values must agree to {VALUE_TOLERANCE:g}, gradients to {GRADIENT_TOLERANCE:g}")
 
@@ -143,10 +139,8 @@ def learn(gradient, theta, x, y, iterations):
 
     print("\nLearning\n  iteration        value  |gradient|∞  gradients  seconds")
     bounds = np.stack([theta - np.log(FACTOR), theta + np.log(FACTOR)], axis=1)
-    limit = {"maxiter": iterations}
-    best = minimize(
-        objective, theta, method="L-BFGS-B", jac=True, bounds=bounds, callback=show, options=limit
-    )
+    limits = {"bounds": bounds, "options": {"maxiter": iterations}}
+    best = minimize(objective, theta, method="L-BFGS-B", jac=True, callback=show, **limits)
     return best.x, best.fun
 
 
@@ -163,11 +157,9 @@ def workers(count):
 
 def resident_bytes(scheduler):
     """Bytes of memory of each process that computes, by the name that run reports use."""
-
-    def own():
-        return psutil.Process().memory_info().rss
-
-    return {"this process": own()} if scheduler == "threads" else scheduler.run(own)
+    if scheduler == "threads":
+        return {"this process": psutil.Process().memory_info().rss}
+    return scheduler.run(lambda: psutil.Process().memory_info().rss)
 
 
 def main(arguments=None):
@@ -180,13 +172,13 @@ def main(arguments=None):
     chosen = parser.parse_args(arguments)
 
     x, ppm = record(chosen.every)
-    level, theta, size = ppm.mean(), KERNEL.theta, f"{len(x):,}"
-    y = ppm - level
-    print(f"{size} observations: a matrix of {size} × {size} in {chosen.tiles} × {chosen.tiles} tiles\n")
+    theta, level, n, tiles, folder = KERNEL.theta, ppm.mean(), len(x), chosen.tiles, chosen.output
+    y, chunks = ppm - level, -(-n // tiles)
+    print(
+        f"{n:,} observations: a matrix of {n:,} × {n:,} in {tiles} × {tiles} tiles of {chunks} × {chunks}\n"
+    )
     with workers(chosen.workers) as scheduler:
-        gradient = ds.value_and_grad(
-            nll, chunks=-(-len(x) // chosen.tiles), scheduler=scheduler, progress=False
-        )
+        gradient = ds.value_and_grad(nll, chunks=chunks, scheduler=scheduler, progress=False)
         plan, before = gradient.plan(theta, x, y), resident_bytes(scheduler)
         start, _ = gradient(theta, x, y)
         describe(plan, gradient.last_report, before)
@@ -198,11 +190,10 @@ def main(arguments=None):
     times = np.arange(x[0], x[-1] + FORECAST_YEARS, 1 / 52)
     mean, deviation = forecast(learned, x, y, times)
     residual = y - forecast(learned, x, y, x)[0]
-    chosen.output.mkdir(parents=True, exist_ok=True)
-    regression, matrix = chosen.output / "co2.png", chosen.output / "co2_matrix.png"
-    draw_regression(regression, x + ORIGIN, ppm, residual, times + ORIGIN, mean + level, deviation)
-    draw_matrix(matrix, plan.dag)
-    print(f"\nWrote {regression} and {matrix}")
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_regression(folder / "co2.png", x + ORIGIN, ppm, residual, times + ORIGIN, mean + level, deviation)
+    draw_matrix(folder / "co2_matrix.png", plan.dag)
+    print(f"\nWrote co2.png and co2_matrix.png into {folder.resolve()}")
 
 
 if __name__ == "__main__":

@@ -30,9 +30,10 @@ def draw_regression(path, x, y, residual, times, mean, deviation):
         band = (mean - 2 * deviation, mean + 2 * deviation)
         label = "± 2 standard deviations of an observation"
         axes.fill_between(times, *band, color=FIT, alpha=0.3, linewidth=0, label=label)
-        axes.plot(times, mean, color=FIT, linewidth=0.9, label="Gaussian-process regression and forecast")
+        label = "Gaussian-process regression and forecast"
+        axes.plot(times, mean, color=FIT, linewidth=1.1, label=label, zorder=3)
         label = f"{len(x):,} weekly observations"
-        axes.plot(x, y, ".", color=INK, markersize=1.5 if name == "whole" else 4, label=label)
+        axes.plot(x, y, ".", color=INK, alpha=0.6, markersize=2 if name == "whole" else 4, label=label)
         axes.axvline(end, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set(xlabel="Year", ylabel="CO₂ in dry air (ppm)")
         axes.grid(alpha=0.25)
@@ -95,7 +96,7 @@ def draw_matrix(path, dag):
     frame = "level set: blocks that\ncan run side by side"
     handles.append(Patch(facecolor="white", edgecolor=INK, label=frame))
     figure.legend(handles=handles, loc="outside right center", frameon=False, title="Blocks, by primitive")
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight", pad_inches=0.12)
 
 
 def block_colours(dag):
