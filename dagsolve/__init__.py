@@ -10,6 +10,11 @@ from dagsolve.api import operator_matrix as operator_matrix
 from dagsolve.api import trace as trace
 from dagsolve.api import value_and_grad as value_and_grad
 from dagsolve.api import vjp as vjp
+from dagsolve.derivatives import freeze as freeze
+from dagsolve.derivatives import hessian as hessian
+from dagsolve.derivatives import hvp as hvp
+from dagsolve.derivatives import jacobian as jacobian
+from dagsolve.derivatives import stop_gradient as stop_gradient
 from dagsolve.operators import OperatorMatrix as OperatorMatrix
 from dagsolve.programs import gradients as gradients
 from dagsolve.programs import value_and_gradients as value_and_gradients

@@ -20,6 +20,7 @@ from dagsolve.primitives import (
     shaping,
     solve_triangular,
     special,
+    stop_gradient,
     triangle_product,
     triangles,
 )
@@ -32,6 +33,7 @@ PRIMITIVES: dict[str, Primitive] = {
         bivariate,
         special,
         generators,
+        stop_gradient,
         selection,
         reductions,
         shaping,

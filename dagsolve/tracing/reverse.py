@@ -14,7 +14,7 @@ from dagsolve.namespace import Array, Arrays
 from dagsolve.operators import OperatorMatrix
 from dagsolve.primitives.derived import expand, find, is_pullback
 from dagsolve.primitives.generators import full
-from dagsolve.specs import Spec
+from dagsolve.specs import Spec, spec
 from dagsolve.substitution import backslash
 from dagsolve.tracing.linearise import LinearSystem, linearise
 from dagsolve.tracing.record import Recorder
@@ -29,13 +29,18 @@ class Sweeps(NamedTuple):
 
 
 def joint_graph(
-    graph: Graph, wanted: Sequence[int], seeded: Sequence[int], *, seeds_are_inputs: bool = False
+    graph: Graph,
+    wanted: Sequence[int],
+    seeded: Sequence[int],
+    *,
+    seeds_are_inputs: bool = False,
+    lead: tuple[int, ...] = (),
 ) -> Sweeps:
     """Forward and reverse nodes in one graph.
 
     wanted: value ids of inputs; seeded: positions of the outputs whose cotangents start the sweep. Seeds are
-    ones (for scalar outputs), or new inputs with the outputs' specs. The joint graph's outputs are the
-    forward outputs followed by one cotangent per wanted input.
+    ones (for scalar outputs), or new inputs with the outputs' specs behind `lead` axes (many cotangents at
+    once). The joint graph's outputs are the forward outputs followed by one cotangent per wanted input.
     """
     with Recorder.extending(graph, sweep=_next_sweep(graph)) as recorder:
         values = recorder.tracers(graph)
@@ -44,14 +49,14 @@ def joint_graph(
         for position in seeded:
             v = graph.outputs[position]
             if seeds_are_inputs:
-                seed = recorder.input(graph.spec(v), f"cotangent {position}")
+                seed = recorder.input(_behind(lead, graph.spec(v)), f"cotangent {position}")
                 new_inputs.append(seed.id)
             else:
                 seed = _filled(recorder, graph.spec(v), 1.0)
             seeds[v] = seeds[v] + seed if v in seeds else seed
         cotangents = solve_reverse(graph, values, wanted, seeds)
         ids = [
-            (_filled(recorder, graph.spec(v), 0.0) if x_bar is None else x_bar).id
+            (_filled(recorder, _behind(lead, graph.spec(v)), 0.0) if x_bar is None else x_bar).id
             for v, x_bar in zip(wanted, cotangents, strict=True)
         ]
         made = recorder.graph((*graph.outputs, *ids))
@@ -141,6 +146,11 @@ def _by_value(graph: Graph, system: LinearSystem, solved: Sequence[Any]) -> dict
         parts = (x_dot,) if len(results) == 1 else (x_dot if x_dot is not None else (None,) * len(results))
         found.update(zip(results, parts, strict=True))
     return found
+
+
+def _behind(lead: tuple[int, ...], of: Spec) -> Spec:
+    """A spec behind leading axes."""
+    return spec((*lead, *of.shape), of.dtype) if lead else of
 
 
 def _filled(recorder: Recorder, of: Spec, value: float) -> Any:

@@ -1,16 +1,17 @@
 """A user's function traced into a graph: arguments and results flattened, floats and arrays recorded."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from dagsolve.errors import ArgumentError, DtypeError, TraceError
+from dagsolve.errors import ArgumentError, DtypeError, ShapeError, TraceError
 from dagsolve.graph import Graph
 from dagsolve.namespace import Array
 from dagsolve.specs import Spec, spec_of
 from dagsolve.tracing.record import Recorder
+from dagsolve.tracing.reverse import inline
 from dagsolve.tracing.scope import raising_scope
 from dagsolve.tracing.tracer import Tracer
 from dagsolve.tree import Tree, flatten, paths, unflatten
@@ -126,3 +127,48 @@ def _refuse_leaf(who: str, name: str, leaf: Array) -> None:
         f"{who}: {name} must be a floating or complex array or number to be differentiated, got {dtype}. "
         "Convert it with .astype(float), or name other arguments in argnums."
     )
+
+
+class Frozen:
+    """A function as it was traced once; made by `ds.freeze`."""
+
+    def __init__(self, f: Callable[..., Any], trace: Trace) -> None:
+        self._f, self._trace = f, trace
+        self.__name__ = f"frozen {getattr(f, '__name__', 'function')}"
+
+    def __call__(self, *args: Any) -> Any:
+        """f(*args) by its recorded operations, on arrays and on tracers."""
+        trace = self.bound(self.__name__, args, ())
+        found = inline(
+            trace.graph, {**trace.constants, **dict(zip(trace.graph.inputs, trace.values, strict=True))}
+        )
+        return unflatten(trace.result, [found[v] for v in trace.graph.outputs])
+
+    def bound(self, who: str, args: Sequence[Any], wanted: Sequence[int]) -> Trace:
+        """The trace with other arrays as its inputs.
+
+        Raises ShapeError for arguments of other containers, shapes or dtypes than the frozen ones.
+        """
+        kept = self._trace
+        flat = [flatten(arg) for arg in args]
+        if tuple(structure for _, structure in flat) != kept.structures:
+            raise ShapeError(f"{who}: arguments must have the containers that the function was frozen with")
+        values = [
+            leaf
+            for (leaves, _), positions in zip(flat, kept.input_of_leaf, strict=True)
+            for k, leaf in enumerate(leaves)
+            if k in positions
+        ]
+        for value, v, name in zip(values, kept.graph.inputs, kept.names, strict=True):
+            if _leaf_spec(value) is not kept.graph.spec(v):
+                raise ShapeError(
+                    f"{who}: {name} must be {kept.graph.spec(v)} as it was frozen, got {_leaf_spec(value)}"
+                )
+        for number in wanted:
+            for k, leaf in enumerate(flat[number][0]):
+                if k not in kept.input_of_leaf[number]:
+                    _refuse_leaf(who, f"argument {number}", leaf)
+        return replace(kept, values=tuple(values))
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__}: {self._trace.graph!r}>"
