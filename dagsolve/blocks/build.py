@@ -9,6 +9,7 @@ from dagsolve.blocks.work import NodeWork
 from dagsolve.errors import GraphError
 from dagsolve.graph import Graph
 
+PRODUCTS = ("matmul", "einsum", "rank_update", "triangle_product")  # what leads up to a tile
 _ORDINALS = ("", "reverse-", "second-reverse-", "third-reverse-")
 
 
@@ -84,6 +85,7 @@ class _Columns:
         self.nbytes = graph.value_nbytes.tolist()
         self.flops, self.seconds = work.flops.tolist(), work.seconds.tolist()
         self.workspace, self.view = work.workspace_bytes.tolist(), work.view.tolist()
+        self.dense = work.dense.tolist()
 
     def block(
         self, index: int, nodes: Sequence[int], reads: Sequence[int], owned: Sequence[int], crossing: set[int]
@@ -105,9 +107,13 @@ class _Columns:
         )
 
     def _label(self, owned: Iterable[int], sweep: int) -> str:
-        """Name of the primitive that takes most of the time, with the sweep that it runs in."""
+        """Name of the primitive that the block is there for, with the sweep that it runs in.
+
+        That is the last decomposition or solve, else the primitive that takes most of the time.
+        """
+        solves = [n for n in owned if self.dense[n] and self.names[self.primitive[n]] not in PRODUCTS]
         seconds: Counter[int] = Counter()
-        for n in owned:
+        for n in solves[-1:] or owned:
             seconds[self.primitive[n]] += self.seconds[n]
         name = self.names[seconds.most_common(1)[0][0]].partition(".")[0]
         prefix = _ORDINALS[sweep] if sweep < len(_ORDINALS) else f"{sweep}th-reverse-"

@@ -39,6 +39,7 @@ from dagsolve.blocks.quotient import (
     absorb,
     contract,
     depths,
+    gather,
     distinct,
     merged,
     quotient,
@@ -111,6 +112,7 @@ def partition(
 
     label = _cut_cones(graph, edges, weights, placed, work.dense, targets)
     label = _merge_thin(label, edges, weights, targets, rates)
+    label = _fill(label, edges, weights, work.dense, targets)
     return _numbered(graph, label, copied, edges, weights)
 
 
@@ -175,7 +177,9 @@ def _merge_thin(label: Ints, edges: Edges, weights: Weights, targets: Targets, r
     for merge in (absorb, contract):
         room = np.clip(1.25 * q.seconds, limit, 2 * targets.seconds)
         thin = q.seconds < targets.thin_seconds
-        gate = Gate(np.full(len(q), -1), room, targets.bytes, thin, False, price.seconds_per_byte, False)
+        gate = Gate(
+            np.full(len(q), -1), room, targets.bytes, thin, False, False, price.seconds_per_byte, False
+        )
         label = merged(q, merge(q, weights.nbytes, gate))
         q = quotient(label, edges, weights)
     while True:
@@ -190,6 +194,37 @@ def _merge_thin(label: Ints, edges: Edges, weights: Weights, targets: Targets, r
     if small and several and bool(np.all(weights.seconds[label >= 0] < targets.thin_seconds)):
         return searched(label, edges, weights, price)
     return label
+
+
+def _fill(label: Ints, edges: Edges, weights: Weights, dense: Bools, targets: Targets) -> Ints:
+    """Labels after clusters without matrix arithmetic that follow the same cluster were joined, to the target.
+
+    What is done with a tile of a factor once it is there becomes one block, beside the tile's own: a kernel's
+    adjoint reads its residuals once, and the tiles that wait for the factor do not wait for it.
+    """
+    q = quotient(label, edges, weights)
+    gate = Gate(
+        np.full(len(q), -1),
+        np.full(len(q), targets.seconds),
+        targets.bytes,
+        _loose(q, dense),
+        True,
+        False,
+        0.0,
+        False,
+    )
+    label = merged(q, absorb(q, weights.nbytes, gate))
+    q = quotient(label, edges, weights)
+    if np.isfinite(targets.bytes):
+        return label
+    return merged(q, gather(q, _loose(q, dense), targets.seconds))
+
+
+def _loose(q: Quotient, dense: Bools) -> Bools:
+    """Whether a cluster holds no matrix arithmetic."""
+    loose = np.ones(len(q), dtype=np.bool_)
+    loose[q.of_node[(q.of_node >= 0) & dense]] = False
+    return loose
 
 
 def _heavy(label: Ints, edges: Edges, weights: Weights, targets: Targets) -> Bools:
@@ -231,7 +266,7 @@ def _piece_gate(q: Quotient, natural: Ints, targets: Targets, *, glue: bool) -> 
         placed = np.flatnonzero(q.of_node >= 0)
         home[q.of_node[placed[::-1]]] = natural[placed[::-1]]  # of the first node
     room = np.full(count, (1.25 if glue else 2.0) * targets.seconds)
-    return Gate(home, room, targets.bytes, np.zeros(count, dtype=np.bool_), True, 0.0, glue)
+    return Gate(home, room, targets.bytes, np.zeros(count, dtype=np.bool_), False, True, 0.0, glue)
 
 
 def _numbered(graph: Graph, label: Ints, copied: Bools, edges: Edges, weights: Weights) -> Partition:

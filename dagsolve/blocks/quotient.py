@@ -122,7 +122,8 @@ class Gate(NamedTuple):
     home: Ints  # clusters of one home were one cone: they may be joined again; -1: none
     room_seconds: Floats  # a merged cluster takes at most the larger of its parts' rooms
     room_bytes: float  # of reads and writes
-    thin: Bools  # may be merged with whatever has room
+    thin: Bools  # may be merged with whatever has room, or, if `both`, with each other
+    both: bool
     shrinking: bool  # whether what writes little of what it reads joins the cluster that it reads
     seconds_per_byte: float  # what takes no longer than moving twice what it shares joins the other end
     chains: bool  # whether a cluster joins the only one it reads, if that is read by it alone
@@ -147,6 +148,30 @@ def contract(q: Quotient, nbytes: Ints, gate: Gate) -> Ints:
     work = (q.seconds, q.read_bytes, q.write_bytes)
     links = np.zeros(len(q), dtype=np.int64)  # chains are joined by `absorb`
     return _merge_along(indptr, target[order], crossing, False, *work, *gate, links)  # type: ignore[no-any-return]
+
+
+def gather(q: Quotient, loose: Bools, room_seconds: float) -> Ints:
+    """Root cluster of each cluster after loose ones with the same only predecessor were merged.
+
+    A path from one to another would give the other a second predecessor, so there is none: the quotient stays
+    acyclic.
+    """
+    source, target, _ = q.edges()
+    pairs = distinct(target * len(q) + source)
+    target, source = pairs // len(q), pairs % len(q)
+    alone = np.bincount(target, minlength=len(q)) == 1
+    keep = alone[target] & loose[target]
+    root = np.arange(len(q))
+    last: dict[int, int] = {}  # predecessor -> cluster that its followers join
+    seconds = q.seconds.copy()
+    for k, p in zip(target[keep].tolist(), source[keep].tolist(), strict=True):
+        r = last.get(p)
+        if r is not None and seconds[r] + seconds[k] <= room_seconds:
+            root[k] = r
+            seconds[r] += seconds[k]
+        else:
+            last[p] = k
+    return root
 
 
 def merged(q: Quotient, root: Ints) -> Ints:
@@ -182,6 +207,7 @@ def _merge_along(  # type: ignore[no-untyped-def]
     room,
     room_bytes,
     thin,
+    both,
     shrinking,
     per_byte,
     chains,
@@ -216,7 +242,7 @@ def _merge_along(  # type: ignore[no-untyped-def]
             )
         else:
             welcome = same_home and SHRINKS * writes[k] > max(reads[k], writes[k])
-        welcome = welcome or thin[k] or time[k] <= 2 * shared * per_byte
+        welcome = welcome or (thin[k] and (thin[partner] or not both)) or time[k] <= 2 * shared * per_byte
         fits_time = time[k] + time[partner] <= max(room[k], room[partner])
         fits_bytes = read[k] + write[k] + read[partner] + write[partner] - shared <= room_bytes
         if welcome and fits_time and fits_bytes:

@@ -33,6 +33,8 @@ EFFICIENCY = {
     "eig": 0.03,
 }
 
+FEW_ITEMS = 32  # arithmetic on so many numbers costs less than moving them to another block
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -55,7 +57,7 @@ class NodeWork:
     workspace_bytes: Ints  # beyond operands and results
     view: Bools  # forward makes a view: its results own no memory
     dense: Bools  # matrix arithmetic: many flops per item
-    free: Bools  # costs nothing on NumPy: a view, a generator, or arithmetic on numbers
+    free: Bools  # costs nothing on NumPy: a view, a generator, or arithmetic on a few numbers
 
 
 def node_work(graph: Graph, rates: Rates | None = None, find: Find = find) -> NodeWork:
@@ -111,8 +113,8 @@ def _call_work(
     flops = float(cost.forward_flops)
     items = max((s.size for s in (*operands, *results)), default=0)
     traffic = sum(s.nbytes for s in (*operands, *results))
-    numbers_only = all(s.ndim == 0 for s in (*operands, *results))
-    free = record.view or name in GENERATORS or numbers_only
+    few_numbers = items <= FEW_ITEMS and (record.ufunc is not None or items == 1)
+    free = record.view or name in GENERATORS or few_numbers
     workspace = int(cost.workspace_items * max((s.dtype.itemsize for s in results), default=0))
     if record.view:
         return flops, rates.call_seconds, 0, True, False, True
