@@ -29,6 +29,10 @@ class UnsupportedError(TraceError):
     """User code called a function that has no rule here."""
 
 
+class MissingAttributeError(UnsupportedError, AttributeError):
+    """A traced array was asked for a method or attribute that it lacks; `hasattr` finds it absent."""
+
+
 class UnknownSpecError(DagsolveError):
     """The shape or dtype of a Dask task's result cannot be known without running it."""
 

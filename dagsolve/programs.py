@@ -6,6 +6,7 @@ blocks of both sweeps. Nothing is loaded and nothing runs until the user compute
 
 import uuid
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import dask
@@ -38,13 +39,13 @@ def gradients(y: Any, xs: Any, cotangent: Any = None) -> Any:
     graph; UnsupportedError naming the task and its function where one cannot be traced; UnknownSpecError for
     unknown chunk sizes. Computing y and its gradients separately computes y twice: see `value_and_gradients`.
     """
-    _, made = _differentiated("gradients", y, xs, cotangent)
+    _, made = _differentiated("gradients", y, xs, cotangent, with_value=False)
     return made
 
 
 def value_and_gradients(y: Any, xs: Any) -> tuple[Any, Any]:
     """(y, gradients) of a scalar y from one plan: residuals are shared. Lazy; see `gradients`."""
-    return _differentiated("value_and_gradients", y, xs, None)
+    return _differentiated("value_and_gradients", y, xs, None, with_value=True)
 
 
 class _Read(NamedTuple):
@@ -56,7 +57,7 @@ class _Read(NamedTuple):
     leaves: dict[int, Any]  # value id -> reference into the user's graph, or a literal
 
 
-def _differentiated(who: str, y: Any, xs: Any, cotangent: Any) -> tuple[Any, Any]:
+def _differentiated(who: str, y: Any, xs: Any, cotangent: Any, *, with_value: bool) -> tuple[Any, Any]:
     arrays = list(xs) if isinstance(xs, (list, tuple)) else [xs]
     _check(who, y, arrays, cotangent)
     source = _task_rechunks(y.__dask_graph__())
@@ -73,14 +74,17 @@ def _differentiated(who: str, y: Any, xs: Any, cotangent: Any) -> tuple[Any, Any
         merged.update(seed.__dask_graph__())
         leaves.update({v: ExternalKey(key) for v, key in zip(sweeps.seeds, _keys(seed), strict=True)})
     options = Options()
-    plan = plan_graph(sweeps.graph, options, executor_for(options))
+    count = len(read.output.values) if with_value else 0
+    graph = sweeps.graph
+    if not with_value:  # then what only y needs is not run
+        graph = replace(graph, outputs=graph.outputs[len(read.output.values) :])
+    plan = plan_graph(graph, options, executor_for(options))
     run = f"{plan.digest[:8]}-{uuid.uuid4().hex[:8]}"
     bound = {v: task_reference(x.key) if isinstance(x, ExternalKey) else x for v, x in leaves.items()}
     made = task_graph(plan, bound, run, graph=merged, announce_blocks=False)
     tasks, places = made.tasks, made.outputs
-    outputs = sweeps.graph.outputs
-    count = len(read.output.values)
-    value = _collection(f"value-{run}", tasks, places, outputs[:count], y)
+    outputs = graph.outputs
+    value = _collection(f"value-{run}", tasks, places, outputs[:count], y) if with_value else None
     bars = []
     at = count
     for k, x in enumerate(arrays):

@@ -22,6 +22,7 @@ from dask.array.dispatch import (
     divide_lookup,
     einsum_lookup,
     numel_lookup,
+    take_lookup,
     tensordot_lookup,
 )
 from dask.highlevelgraph import HighLevelGraph
@@ -41,6 +42,7 @@ _REFUSED = {"_getitem_with_mask", "rechunk_transfer", "rechunk_unpack"}
 concatenate_lookup.register(Tracer, np.concatenate)
 tensordot_lookup.register(Tracer, np.tensordot)
 einsum_lookup.register(Tracer, np.einsum)
+take_lookup.register(Tracer, np.take)
 divide_lookup.register(Tracer, np.divide)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from dagsolve.errors import TraceError, UnsupportedError
+from dagsolve.errors import MissingAttributeError, TraceError
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.specs import Spec
 from dagsolve.tracing import calls
@@ -118,7 +118,7 @@ class Tracer:
         if method is None:
             if name.startswith("__"):
                 raise AttributeError(name)
-            raise UnsupportedError(
+            raise MissingAttributeError(
                 f"a traced array has no method or attribute {name!r} (at {self._line()}). "
                 "Use a NumPy function that dagsolve records; the README lists them."
             )
