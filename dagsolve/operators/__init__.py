@@ -1,14 +1,16 @@
 """Linear operators as values, and matrices of them."""
 
 from dagsolve.operators.bundle import Bundle as Bundle
+from dagsolve.operators.dense import Dense as Dense
+from dagsolve.operators.dense import to_dense as to_dense
 from dagsolve.operators.inner_product import InnerProduct as InnerProduct
 from dagsolve.operators.inner_product import Outer as Outer
 from dagsolve.operators.local_jacobian import LocalJacobian as LocalJacobian
 from dagsolve.operators.matrix import OperatorMatrix as OperatorMatrix
 from dagsolve.operators.multiplication import Hadamard as Hadamard
+from dagsolve.operators.multiplication import Kronecker as Kronecker
 from dagsolve.operators.multiplication import LeftMultiplication as LeftMultiplication
 from dagsolve.operators.multiplication import RightMultiplication as RightMultiplication
-from dagsolve.operators.multiplication import kronecker as kronecker
 from dagsolve.operators.operator import Composition as Composition
 from dagsolve.operators.operator import Identity as Identity
 from dagsolve.operators.operator import Inverse as Inverse
@@ -17,3 +19,9 @@ from dagsolve.operators.operator import Operator as Operator
 from dagsolve.operators.operator import Scalar as Scalar
 from dagsolve.operators.operator import Sum as Sum
 from dagsolve.operators.operator import Zero as Zero
+from dagsolve.operators.selection import Scatter as Scatter
+from dagsolve.operators.selection import Select as Select
+from dagsolve.operators.shaping import Broadcast as Broadcast
+from dagsolve.operators.shaping import Permute as Permute
+from dagsolve.operators.shaping import Reduce as Reduce
+from dagsolve.operators.shaping import Reshape as Reshape

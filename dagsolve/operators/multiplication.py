@@ -1,13 +1,17 @@
-"""Multiplication by a fixed array: elementwise, from the left, from the right; products of the two.
+"""Multiplication by fixed arrays: elementwise, from the left, from the right, from both sides.
 
     operator                map          vec matrix     adjoint
     Hadamard(m)             X → m ∘ X    Diag(vec m)    Y → m̄ ∘ Y
     LeftMultiplication(b)   X → b X      I ⊗ b          Y → bᴴ Y
     RightMultiplication(a)  X → X a      aᵀ ⊗ I         Y → Y aᴴ
-    kronecker(a, b)         X → b X aᵀ   a ⊗ b          Y → bᴴ Y ā
+    Kronecker(a, b)         X → b X aᵀ   a ⊗ b          Y → bᴴ Y ā
+
+vec stacks the columns of X. Symbols are those of the reference: ℋ, ℒ, ℛ, ⊗.
 
 Adjoints keep the array itself and remember to transpose and conjugate it when applied, so that
 `op.T.T == op` and nothing is copied or recorded before it is needed. Leading axes are a batch.
+
+Reference: A. Edelman, E. Akyürek, Y. Wang, SIAM J. Matrix Anal. Appl. 45 (2024) 429-449.
 """
 
 from typing import Any, Self
@@ -16,7 +20,7 @@ import numpy as np
 
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.namespace import namespace_of
-from dagsolve.operators.operator import Operator, compose, conjugated
+from dagsolve.operators.operator import Operator, conjugated
 
 
 def adjoint_array(a: Any) -> Any:
@@ -32,11 +36,7 @@ class _ArrayOperator(Operator):
     min_ndim: int
 
     def __init__(self, array: Any, name: str | None = None, *, adjoint: bool = False) -> None:
-        if getattr(array, "ndim", 0) < self.min_ndim:
-            raise ShapeError(
-                f"{type(self).__name__}: array must have at least {self.min_ndim} axes, "
-                f"got {getattr(array, 'shape', type(array).__name__)}"
-            )
+        _check_axes(type(self).__name__, "array", array, self.min_ndim)
         self.array, self.name, self.adjoint = array, name, adjoint
 
     @property
@@ -49,8 +49,7 @@ class _ArrayOperator(Operator):
 
     @property
     def symbol(self) -> str:
-        shape = "×".join(map(str, getattr(self.array, "shape", ()))) or "·"
-        return f"{self.letter}({self.name or shape})" + ("ᵀ" if self.adjoint else "")
+        return f"{self.letter}({_name(self.array, self.name)})" + ("ᵀ" if self.adjoint else "")
 
 
 class Hadamard(_ArrayOperator):
@@ -106,19 +105,63 @@ class RightMultiplication(_ArrayOperator):
         return adjoint_array(self.array) if self.adjoint else self.array
 
 
-def kronecker(a: Any, b: Any, names: tuple[str, str] | None = None) -> Operator:
-    """X → b X aᵀ, whose vec matrix is a ⊗ b, without forming it.
+class Kronecker(Operator):
+    """X → b X aᵀ, with the vec matrix a ⊗ b that is never formed. `names` are those of a and b.
 
-    Raises ShapeError for arrays of less than two axes.
+    The cheaper of (b X) aᵀ and b (X aᵀ) is computed.
     """
-    name_a, name_b = names or (None, None)
-    if getattr(a, "ndim", 0) < 2:
+
+    __slots__ = ("a", "adjoint", "b", "names")
+
+    def __init__(
+        self, a: Any, b: Any, names: tuple[str | None, str | None] = (None, None), *, adjoint: bool = False
+    ) -> None:
+        _check_axes("Kronecker", "a", a, 2)
+        _check_axes("Kronecker", "b", b, 2)
+        self.a, self.b, self.names, self.adjoint = a, b, names, adjoint
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return (self.a, self.b, self.adjoint)
+
+    @property
+    def symbol(self) -> str:
+        (name_a, name_b), suffix = self.names, "ᵀ" if self.adjoint else ""
+        return f"{_name(self.a, name_a)}{suffix}⊗{_name(self.b, name_b)}{suffix}"
+
+    @property
+    def T(self) -> "Kronecker":
+        return Kronecker(self.a, self.b, self.names, adjoint=not self.adjoint)
+
+    def apply(self, x: Any) -> Any:
+        left, right = self._factors
+        (p, m), (n, q) = left.shape[-2:], right.shape[-2:]
+        if p * n * (m + q) <= m * q * (n + p):  # multiplications of (b X) aᵀ and of b (X aᵀ)
+            return (left @ x) @ right
+        return left @ (x @ right)
+
+    def apply_inverse(self, y: Any) -> Any:
+        left, right = self._factors
+        return adjoint_array(dense_solve(adjoint_array(right), adjoint_array(dense_solve(left, y))))
+
+    @property
+    def _factors(self) -> tuple[Any, Any]:
+        """The arrays that stand left and right of the operand."""
+        if self.adjoint:
+            return adjoint_array(self.b), conjugated(self.a)
+        return self.b, self.a.T if self.a.ndim == 2 else self.a.mT
+
+
+def _check_axes(who: str, argument: str, array: Any, least: int) -> None:
+    if getattr(array, "ndim", 0) < least:
         raise ShapeError(
-            f"kronecker: a must have at least two axes, got {getattr(a, 'shape', type(a).__name__)}"
+            f"{who}: {argument} must have at least {least} axes, "
+            f"got {getattr(array, 'shape', type(array).__name__)}"
         )
-    transposed = a.T if a.ndim == 2 else a.mT
-    right = RightMultiplication(transposed, name_a and f"{name_a}ᵀ")
-    return compose(LeftMultiplication(b, name_b), right)
+
+
+def _name(array: Any, name: str | None) -> str:
+    return name or "×".join(map(str, getattr(array, "shape", ()))) or "·"
 
 
 def dense_solve(a: Any, y: Any) -> Any:

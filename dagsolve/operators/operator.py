@@ -110,11 +110,10 @@ class Operator(ABC):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Operator) or type(self) is not type(other):
             return False
-        mine, theirs = self.parts, other.parts
-        return len(mine) == len(theirs) and all(map(_same, mine, theirs))
+        return bool(_key(self.parts) == _key(other.parts))
 
     def __hash__(self) -> int:
-        return hash((type(self), *(p if isinstance(p, (Operator, Number)) else id(p) for p in self.parts)))
+        return hash((type(self), _key(self.parts)))
 
     def __str__(self) -> str:
         return self.symbol
@@ -123,12 +122,15 @@ class Operator(ABC):
         return f"{type(self).__name__}: {self.symbol}"
 
 
-def _same(a: Any, b: Any) -> bool:
-    if a is b:
-        return True
-    if isinstance(a, (Operator, Number)):
-        return bool(a == b)
-    return callable(a) and bool(a == b)  # bound methods are made anew at each look
+def _key(part: Any) -> Any:
+    """What of a part decides equality, hashable: numbers and functions by value, arrays by identity."""
+    if isinstance(part, tuple):
+        return tuple(map(_key, part))
+    if isinstance(part, slice):
+        return ("slice", part.start, part.stop, part.step)
+    if isinstance(part, (Operator, Number)) or callable(part):  # bound methods are made anew at each look
+        return part
+    return ("id", id(part))
 
 
 def is_scalar(x: Any) -> bool:

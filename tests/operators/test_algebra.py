@@ -11,13 +11,13 @@ from dagsolve.operators import (
     Bundle,
     Hadamard,
     Identity,
+    Kronecker,
     LeftMultiplication,
     LocalJacobian,
     Operator,
     RightMultiplication,
     Scalar,
     Zero,
-    kronecker,
 )
 
 ONE, NOTHING = Identity(), Zero()
@@ -94,7 +94,8 @@ def test_symbols_read_as_mathematics():
     assert str(-(P - Q) + ONE) == "−ℒ(W) + ℋ(δ) + I"
     assert str((P + Q) @ (-P)) == "−(ℒ(W) + ℋ(δ))∘ℒ(W)"
     assert str(LeftMultiplication(np.ones((5, 3)))) == "ℒ(5×3)"
-    assert str(kronecker(np.ones((2, 3)), np.ones((5, 7)), ("A", "B"))) == "ℒ(B)∘ℛ(Aᵀ)"
+    assert str(Kronecker(np.ones((2, 3)), np.ones((5, 7)), ("A", "B"))) == "A⊗B"
+    assert str(Kronecker(np.ones((2, 3)), np.ones((5, 7))).T) == "2×3ᵀ⊗5×7ᵀ"
     assert repr(P) == "LeftMultiplication: ℒ(W)"
 
 
@@ -119,8 +120,8 @@ def test_equality_asks_for_the_same_arrays():
 def test_wrong_arrays_are_named():
     with pytest.raises(ShapeError, match=r"LeftMultiplication: array must have at least 2 axes, got \(3,\)"):
         LeftMultiplication(np.ones(3))
-    with pytest.raises(ShapeError, match=r"kronecker: a must have at least two axes, got float"):
-        kronecker(1.0, np.ones((2, 2)))
+    with pytest.raises(ShapeError, match=r"Kronecker: a must have at least 2 axes, got float"):
+        Kronecker(1.0, np.ones((2, 2)))
     with pytest.raises(ShapeError, match=r"must be square to be inverted, got \(5, 3\)"):
         P.solve(np.ones(5))
 

@@ -5,19 +5,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagsolve.operators import (
+    Broadcast,
+    Dense,
     Hadamard,
     Identity,
     InnerProduct,
+    Kronecker,
     LeftMultiplication,
     LocalJacobian,
     Operator,
+    Permute,
+    Reduce,
+    Reshape,
     RightMultiplication,
     Scalar,
-    kronecker,
+    Select,
 )
 
 Shape = tuple[int, ...]
@@ -46,6 +52,25 @@ def shifted(draw: Callable[[Shape], np.ndarray]) -> Operator:
     return LocalJacobian(lambda x: w * np.roll(x, 1, 0), lambda y: np.roll(np.conj(w) * y, -1, 0), "S")
 
 
+def rows_of_eye(*rows: int) -> Any:
+    return np.eye(15)[list(rows)]
+
+
+def moved_axes(axes: tuple[int, ...]) -> Any:
+    """The matrix that takes vec of a (2, 3, 5) array to vec of its transpose, entry by entry."""
+    matrix, shape = np.zeros((30, 30)), (2, 3, 5)
+    new = tuple(shape[k] for k in axes)
+    for place in np.ndindex(shape):
+        there = np.ravel_multi_index(tuple(place[k] for k in axes), new, order="F")
+        matrix[there, np.ravel_multi_index(place, shape, order="F")] = 1
+    return matrix
+
+
+# Reshape (5, 3) → (3, 5) in C order: vec of the result reads X[0, 0], X[1, 0], X[2, 0] | X[0, 1], …
+PERFECT_SHUFFLE = np.zeros((15, 15))
+for k, (i, j) in enumerate(np.ndindex(5, 3)):
+    PERFECT_SHUFFLE[k // 5 + 3 * (k % 5), i + 5 * j] = 1
+
 CASES = {
     "identity": Case(lambda d: Identity(), (5, 3), (5, 3), lambda op: np.eye(15)),
     "scalar": Case(lambda d: Scalar(d(())[()]), (5, 3), (5, 3), lambda op: op.factor * np.eye(15)),
@@ -59,11 +84,39 @@ CASES = {
     ),
     "batched left": Case(lambda d: LeftMultiplication(d((2, 7, 5))), (2, 5, 3), (2, 7, 3)),
     "kronecker": Case(
-        lambda d: kronecker(d((7, 3)), d((11, 5))),
-        (5, 3),
-        (11, 7),
-        lambda op: np.kron(op.factors[1].array.T, op.factors[0].array),
+        lambda d: Kronecker(d((7, 3)), d((11, 5))), (5, 3), (11, 7), lambda op: np.kron(op.a, op.b)
     ),
+    "kronecker from the right": Case(
+        lambda d: Kronecker(d((2, 3)), d((11, 5))), (5, 3), (11, 2), lambda op: np.kron(op.a, op.b)
+    ),
+    "batched kronecker": Case(lambda d: Kronecker(d((2, 7, 3)), d((2, 11, 5))), (2, 5, 3), (2, 11, 7)),
+    "dense": Case(lambda d: Dense(d((14, 15)), (5, 3), (2, 7)), (5, 3), (2, 7), lambda op: op.matrix),
+    "dense functional": Case(lambda d: Dense(d((1, 15)), (5, 3), ()), (5, 3), (), lambda op: op.matrix),
+    "reshape": Case(lambda d: Reshape((5, 3), (3, 5)), (5, 3), (3, 5), lambda op: PERFECT_SHUFFLE),
+    "permute": Case(lambda d: Permute((2, 0, 1)), (2, 3, 5), (5, 2, 3), lambda op: moved_axes(op.axes)),
+    "select": Case(
+        lambda d: Select((slice(4, 0, -2), 1), (5, 3)), (5, 3), (2,), lambda op: rows_of_eye(9, 7)
+    ),
+    "select repeated": Case(
+        lambda d: Select(([4, 0, 4, 4], [2, 1, 2, 0]), (5, 3)),
+        (5, 3),
+        (4,),
+        lambda op: rows_of_eye(14, 5, 14, 4),
+    ),
+    "select by mask": Case(
+        lambda d: Select(np.eye(5, 3, dtype=bool), (5, 3)), (5, 3), (3,), lambda op: rows_of_eye(0, 6, 12)
+    ),
+    "select one": Case(lambda d: Select((2, 1), (5, 3)), (5, 3), (), lambda op: rows_of_eye(7)),
+    "scatter": Case(lambda d: Select((..., None, [2, 0, 2]), (5, 3)).T, (5, 1, 3), (5, 3)),
+    "broadcast": Case(
+        lambda d: Broadcast((3,), (5, 3)), (3,), (5, 3), lambda op: np.kron(EYE[3], np.ones((5, 1)))
+    ),
+    "broadcast axes of one": Case(lambda d: Broadcast((3, 1), (2, 3, 5)), (3, 1), (2, 3, 5)),
+    "reduce": Case(
+        lambda d: Reduce((5, 3), (5, 1)), (5, 3), (5, 1), lambda op: np.kron(np.ones((1, 3)), EYE[5])
+    ),
+    "reduce everything": Case(lambda d: Reduce((5, 3), ()), (5, 3), (), lambda op: np.ones((1, 15))),
+    "nothing to reduce": Case(lambda d: Reduce((5, 3), (5, 3)), (5, 3), (5, 3), lambda op: np.eye(15)),
     "inner product": Case(
         lambda d: InnerProduct(d((5, 3))), (5, 3), (), lambda op: op.array.conj().ravel("F")[None, :]
     ),
@@ -103,6 +156,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @every_case
 @real_and_complex
+@settings(max_examples=20)
 @given(seed=seeds, c=st.floats(-8, 8))
 def test_linear_over_the_reals(name: str, is_complex: bool, seed: int, c: float) -> None:
     op, x, z, _ = made(name, seed, is_complex)
@@ -111,6 +165,7 @@ def test_linear_over_the_reals(name: str, is_complex: bool, seed: int, c: float)
 
 @every_case
 @real_and_complex
+@settings(max_examples=20)
 @given(seed=seeds)
 def test_transpose_dot_is_the_adjoint(name: str, is_complex: bool, seed: int) -> None:
     op, x, _, y = made(name, seed, is_complex)
@@ -153,7 +208,17 @@ def test_transposition_reverses_compositions(is_complex: bool, rng: np.random.Ge
 
 
 @pytest.mark.parametrize(
-    "name", ["identity", "scalar", "hadamard", "negation square", "composition square", "right"]
+    "name",
+    [
+        "identity",
+        "scalar",
+        "hadamard",
+        "negation square",
+        "composition square",
+        "right",
+        "kronecker",
+        "dense",
+    ],
 )
 @real_and_complex
 def test_solve_undoes_application(name: str, is_complex: bool, rng: np.random.Generator) -> None:
@@ -165,6 +230,8 @@ def test_solve_undoes_application(name: str, is_complex: bool, rng: np.random.Ge
         "negation square": -LeftMultiplication(a),
         "composition square": LeftMultiplication(a) @ Hadamard(h),
         "right": RightMultiplication(a[:3, :3]),
+        "kronecker": Kronecker(a[1:4, 1:4], a),
+        "dense": Dense(8 * np.eye(15) + draw(rng, (15, 15), is_complex), (5, 3), (5, 3)),
     }[name]
     x = draw(rng, (5, 3), is_complex)
     for each in (op, op.T):
