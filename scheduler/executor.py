@@ -35,8 +35,9 @@ from dagsolve.executor import (
 from dagsolve.namespace import Array
 from dagsolve.planning.actions import Plan
 from dagsolve.planning.budget import resident_bytes
+from dagsolve.planning.cost import DISTRIBUTED
 from dagsolve.scheduler.events import TOPIC, listening, receive, watch
-from dagsolve.scheduler.placement import Priorities
+from dagsolve.scheduler.placement import AnyWorker, Places, Priorities, homes
 from dagsolve.scheduler.tasks import TaskGraph, task_graph
 from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin, one_blas_thread, worker_report
 from dagsolve.storage import TileStore
@@ -177,13 +178,22 @@ class ClusterExecutor:
             stack.enter_context(listening(run, recording(report, shown)))
             self._client.subscribe_topic(TOPIC, receive)  # once or a hundred times, it is the same
             stack.enter_context(self._installed(run, plan, made))
-            futures = stack.enter_context(self._submitted(made))
+            futures = stack.enter_context(self._submitted(made, self._places(plan, made)))
             self._wait(futures)
             found = self._gather(futures)
             self._add_worker_reports(report)
         report.elapsed_seconds = time.perf_counter() - start
         self.last_report = report
         return _outputs(plan, leaves, made, found)
+
+    def _places(self, plan: Plan, made: TaskGraph) -> Places:
+        """A worker for each block's keys: Dask alone lets every block follow the first to its worker."""
+        threads = self._ask(lambda: self._client.nthreads())
+        addresses = sorted(threads)
+        if len(addresses) < 2:
+            return Places({})
+        home = homes(plan.dag, [threads[address] for address in addresses], DISTRIBUTED)
+        return Places({key: addresses[home[block]] for key, block in made.blocks.items()})
 
     # What a run sets up, each undone when the run ends, however it ends
 
@@ -207,10 +217,15 @@ class ClusterExecutor:
                     self._ask(lambda: self._client.unregister_worker_plugin(plugin.name), _BUSY_SECONDS)
 
     @contextlib.contextmanager
-    def _submitted(self, made: TaskGraph) -> Iterator[list[Future[Any]]]:
+    def _submitted(self, made: TaskGraph, places: Places) -> Iterator[list[Future[Any]]]:
         keys = list(made.outputs.values())
         with (  # the graph holds the leaves, so that they outlive any worker: it may be large
-            annotate(priority=Priorities(made.priorities), retries=_RETRIES),
+            annotate(
+                priority=Priorities(made.priorities),
+                retries=_RETRIES,
+                workers=places,
+                allow_other_workers=AnyWorker(),
+            ),
             dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}),
         ):
             futures: list[Future[Any]] = self._client.get(made.tasks, keys, sync=False) if keys else []

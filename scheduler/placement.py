@@ -1,16 +1,19 @@
-"""Which task goes first, and what it is called; pure.
+"""Which task goes first, where, and what it is called; pure.
 
-Priorities follow the critical path: T. C. Hu, Operations Research 9 (1961).
+Priorities follow the critical path: T. C. Hu, Operations Research 9 (1961). Places follow the earliest
+finish: H. Topcuoglu, S. Hariri, M.-Y. Wu, IEEE Trans. Parallel Distrib. Syst. 13 (2002).
 """
 
+import heapq
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dagsolve.blocks.structure import BlockDag
+from dagsolve.blocks.work import Rates
 
 
 def remaining_seconds(dag: BlockDag) -> npt.NDArray[np.float64]:
@@ -28,6 +31,37 @@ def ranks(dag: BlockDag) -> list[int]:
     rank = np.empty(len(dag.blocks), dtype=np.int64)
     rank[longest_first] = np.arange(len(dag.blocks))
     return [int(place) for place in rank]
+
+
+def homes(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[int]:
+    """Worker of each block, for workers of so many threads: where it is projected to finish first.
+
+    Blocks are placed in order of priority. One waits for a thread and for what it reads: values from another
+    worker are moved first, and a move costs about a task. Of many workers, those that hold what is read and
+    the one that is free first are looked at.
+    """
+    free = [(0.0, w) for w in range(len(threads))]
+    heapq.heapify(free)
+    idle = [[0.0] * count for count in threads]  # when each thread of each worker is done
+    finish, home = [0.0] * len(dag), [0] * len(dag)
+    rank = ranks(dag)
+    for index in sorted(range(len(dag)), key=lambda k: rank[k]):
+        block = dag.blocks[index]
+        sources = [(dag.producer[v], dag.value_nbytes(v)) for v in block.reads if v in dag.producer]
+        best: tuple[float, int] | None = None
+        for w in {home[s] for s, _ in sources} | {free[0][1]}:
+            far = [(s, n) for s, n in sources if home[s] != w]
+            moved = sum(n for _, n in far) / rates.transfer_bytes_per_second + rates.task_seconds * bool(far)
+            ready = max((finish[s] for s, _ in sources), default=0.0) + moved
+            found = (max(ready, min(idle[w])) + block.seconds + rates.task_seconds, w)
+            best = found if best is None or found < best else best
+        assert best is not None
+        finish[index], home[index] = best
+        threads_of_home = idle[home[index]]
+        threads_of_home[threads_of_home.index(min(threads_of_home))] = finish[index]
+        while min(idle[free[0][1]]) > free[0][0]:  # stale: that worker was given more since
+            heapq.heapreplace(free, (min(idle[free[0][1]]), free[0][1]))
+    return home
 
 
 def key_prefix(label: str) -> str:
@@ -54,3 +88,21 @@ class Priorities:
 
     def __call__(self, key: Any) -> int:
         return self._by_key.get(key, 0)
+
+
+class Places:
+    """Workers of a key, for `dask.annotate`: a hint, which `AnyWorker` lets the scheduler pass over."""
+
+    def __init__(self, by_key: Mapping[Any, str]) -> None:
+        self._by_key: dict[Any, str] = dict(by_key)
+
+    def __call__(self, key: Any) -> list[str]:
+        place = self._by_key.get(key)
+        return [] if place is None else [place]
+
+
+class AnyWorker:
+    """Whether a key may run elsewhere than on its workers, for `dask.annotate`: always."""
+
+    def __call__(self, key: Any) -> bool:
+        return True

@@ -40,6 +40,8 @@ class TaskGraph:
     """Value id -> key of the bare array; absent where the output is itself a given array."""
     priorities: dict[Key, int]
     """Higher goes first; keys of an existing graph are absent."""
+    blocks: dict[Key, int]
+    """Block of each key that a block's task or one of its projections makes."""
     uses: dict[Key, list[int]]
     """Moments of the plan at which a key is read, ascending."""
 
@@ -167,7 +169,7 @@ class _Builder:
         inline_bytes: int | None,
         announce_blocks: bool,
     ) -> None:
-        self.made = TaskGraph(convert_legacy_graph(graph), {}, {}, defaultdict(list))
+        self.made = TaskGraph(convert_legacy_graph(graph), {}, {}, {}, defaultdict(list))
         self._plan, self._leaves, self._run = plan, leaves, run
         self._inline_bytes, self._announce = inline_bytes, announce_blocks
 
@@ -202,6 +204,7 @@ class _Builder:
         announced = (run, key, block.label) if self._announce else None
         code = program(self._plan.dag, block.index)
         self.made.tasks[key] = Task(key, run_program, code, announced, tuple(places), *operands)
+        self.made.blocks[key] = block.index
         self._place_writes(execution, key)
 
     def _operand(self, producer: _Execution | None, value: int) -> tuple[Any, Place]:
@@ -248,6 +251,7 @@ class _Builder:
             part = f"part-{key}-{number}"
             self.made.tasks[part] = Task(part, project, TaskRef(key), tuple(positions))
             self.made.priorities[part] = _AT_ONCE
+            self.made.blocks[part] = execution.block.index
             self.made.uses[key].append(execution.moment)
             for place, i in enumerate(positions):
                 execution.places[writes[i]] = (part, place if len(positions) > 1 else None)

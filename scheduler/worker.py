@@ -15,6 +15,7 @@ from distributed import Worker, WorkerPlugin
 from threadpoolctl import threadpool_limits
 
 from dagsolve.executor import ResidentMemory
+from dagsolve.scheduler.heap import kept_heap
 from dagsolve.storage import StoreStatistics, TileStore
 
 TRANSFER_BYTES = 256 * 1024**2
@@ -108,6 +109,7 @@ class RunPlugin(WorkerPlugin):
 
 def _install(worker: Worker) -> _Installed:
     undo = ExitStack()
+    undo.enter_context(kept_heap())  # trimmed last, after the store is empty
     undo.enter_context(one_blas_thread())
     limit = worker.state.transfer_incoming_bytes_limit
     undo.callback(setattr, worker.state, "transfer_incoming_bytes_limit", limit)

@@ -39,8 +39,8 @@ from dagsolve.blocks.quotient import (
     absorb,
     contract,
     depths,
-    gather,
     distinct,
+    gather,
     merged,
     quotient,
     topological,
@@ -197,7 +197,7 @@ def _merge_thin(label: Ints, edges: Edges, weights: Weights, targets: Targets, r
 
 
 def _fill(label: Ints, edges: Edges, weights: Weights, dense: Bools, targets: Targets) -> Ints:
-    """Labels after clusters without matrix arithmetic that follow the same cluster were joined, to the target.
+    """Labels after clusters without matrix arithmetic that follow one cluster were joined, to the target.
 
     What is done with a tile of a factor once it is there becomes one block, beside the tile's own: a kernel's
     adjoint reads its residuals once, and the tiles that wait for the factor do not wait for it.
