@@ -48,7 +48,15 @@ def same_content(kept: Any, value: Any) -> bool:
     """Whether a kept copy still equals the array it was taken from."""
     if not isinstance(kept, np.ndarray) or not isinstance(value, np.ndarray) or kept.nbytes > COPY_BYTES:
         return False
-    return kept.shape == value.shape and kept.dtype == value.dtype and bool(np.array_equal(kept, value))
+    return kept.shape == value.shape and kept.dtype == value.dtype and _identical(kept, value)
+
+
+def _identical(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    """Whether two arrays of one shape are equal, zeros by their signs too."""
+    return bool(np.array_equal(a, b)) and (
+        a.dtype.kind not in "fc"
+        or all(bool(np.all(np.signbit(f(a)) == np.signbit(f(b)))) for f in (np.real, np.imag))
+    )
 
 
 def generator_of(array: Any) -> tuple[Primitive, dict[str, Any]] | None:
@@ -60,6 +68,9 @@ def generator_of(array: Any) -> tuple[Primitive, dict[str, Any]] | None:
     if flat is None:
         return None
     first, second = flat[0].item(), flat[1].item()
+    negative_zeros = array.dtype.kind == "f" and bool(np.any(np.signbit(flat) & (flat == 0)))
+    if negative_zeros:  # equal to zero, yet not the same: kept as data
+        return None
     if first == flat[-1] == second and bool(np.all(flat == first)):
         return full, {"shape": array.shape, "dtype": dtype, "value": first}
     if array.ndim == 2 and first == 1 and second == 0 and _is_identity(array):
