@@ -111,8 +111,8 @@ def partition(
     weights = Weights(graph.columns.sweep, work.seconds, graph.value_nbytes, graph.value_node, output)
 
     label = _cut_cones(graph, edges, weights, placed, work.dense, targets)
-    label = _merge_thin(label, edges, weights, targets, rates)
     label = _fill(label, edges, weights, work.dense, targets)
+    label = _merge_thin(label, edges, weights, targets, rates)
     return _numbered(graph, label, copied, edges, weights)
 
 
@@ -126,7 +126,9 @@ def _cut_cones(
     shrinking = placed & _shrinking(graph)
     if shrinking.any():
         q = quotient(cones(edges, weights.sweep, placed, forced | shrinking), edges, weights)
-        joined = absorb(q, weights.nbytes, _piece_gate(q, natural, targets, glue=False)) != np.arange(len(q))
+        joined = absorb(q, weights.nbytes, _piece_gate(q, natural, dense, targets, glue=False)) != np.arange(
+            len(q)
+        )
         worth = joined | (q.seconds > targets.seconds / 4)
         forced |= shrinking & (worth[q.of_node] | heavy)
     label = cones(edges, weights.sweep, placed, forced)
@@ -141,7 +143,7 @@ def _cut_cones(
         label = split_intervals(label, _relative_weight(label, edges, weights, targets), heavy)
     for merge in (absorb, contract):
         q = quotient(label, edges, weights)
-        label = merged(q, merge(q, weights.nbytes, _piece_gate(q, natural, targets, glue=True)))
+        label = merged(q, merge(q, weights.nbytes, _piece_gate(q, natural, dense, targets, glue=True)))
     return label
 
 
@@ -177,9 +179,8 @@ def _merge_thin(label: Ints, edges: Edges, weights: Weights, targets: Targets, r
     for merge in (absorb, contract):
         room = np.clip(1.25 * q.seconds, limit, 2 * targets.seconds)
         thin = q.seconds < targets.thin_seconds
-        gate = Gate(
-            np.full(len(q), -1), room, targets.bytes, thin, False, False, price.seconds_per_byte, False
-        )
+        nowhere, none = np.full(len(q), -1), np.zeros(len(q), dtype=np.bool_)
+        gate = Gate(nowhere, room, targets.bytes, thin, False, none, False, price.seconds_per_byte, False)
         label = merged(q, merge(q, weights.nbytes, gate))
         q = quotient(label, edges, weights)
     while True:
@@ -199,25 +200,35 @@ def _merge_thin(label: Ints, edges: Edges, weights: Weights, targets: Targets, r
 def _fill(label: Ints, edges: Edges, weights: Weights, dense: Bools, targets: Targets) -> Ints:
     """Labels after clusters without matrix arithmetic that follow one cluster were joined, to the target.
 
-    What is done with a tile of a factor once it is there becomes one block, beside the tile's own: a kernel's
-    adjoint reads its residuals once, and the tiles that wait for the factor do not wait for it.
+    What only comes of a tile once it is there becomes one block, beside the tile's own: a kernel's adjoint
+    reads its residuals once, and the tiles that wait for the factor do not wait for it. The little that makes
+    a new tile of it (a scaled or mirrored one) is done with the tile.
     """
+    for _ in range(2):  # pieces beside each other, then what follows these
+        q = quotient(label, edges, weights)
+        if not np.isfinite(targets.bytes):
+            label = merged(q, gather(q, _loose(q, dense) & _ends(q), targets.seconds))
+            q = quotient(label, edges, weights)
+        label = _absorbed(
+            label, q, weights, _loose(q, dense) & _ends(q), targets.seconds, targets.bytes, True
+        )
     q = quotient(label, edges, weights)
-    gate = Gate(
-        np.full(len(q), -1),
-        np.full(len(q), targets.seconds),
-        targets.bytes,
-        _loose(q, dense),
-        True,
-        False,
-        0.0,
-        False,
-    )
-    label = merged(q, absorb(q, weights.nbytes, gate))
-    q = quotient(label, edges, weights)
-    if np.isfinite(targets.bytes):
-        return label
-    return merged(q, gather(q, _loose(q, dense), targets.seconds))
+    little = _loose(q, dense) & (q.seconds <= targets.seconds / 16)
+    return _absorbed(label, q, weights, little, 2 * targets.seconds, targets.bytes, False)
+
+
+def _absorbed(
+    label: Ints, q: Quotient, weights: Weights, chosen: Bools, room: float, room_bytes: float, both: bool
+) -> Ints:
+    """Labels after chosen clusters joined their only predecessors; if both, only chosen predecessors."""
+    none = np.zeros(len(q), dtype=np.bool_)
+    gate = Gate(np.full(len(q), -1), np.full(len(q), room), room_bytes, chosen, both, none, False, 0.0, False)
+    return merged(q, absorb(q, weights.nbytes, gate))
+
+
+def _ends(q: Quotient) -> Bools:
+    """Whether a cluster writes little of what it reads: the end of a chain, up to sums."""
+    return SHRINKS * q.write_bytes <= q.read_bytes
 
 
 def _loose(q: Quotient, dense: Bools) -> Bools:
@@ -258,7 +269,7 @@ def _shrinking(graph: Graph) -> Bools:
     return (operand_bytes >= SHRINK_FLOOR_BYTES) & (SHRINKS * result_bytes <= operand_bytes)
 
 
-def _piece_gate(q: Quotient, natural: Ints, targets: Targets, *, glue: bool) -> Gate:
+def _piece_gate(q: Quotient, natural: Ints, dense: Bools, targets: Targets, *, glue: bool) -> Gate:
     """Merges welcome among the pieces of cones: shrinking pieces; if glue, those of one cone, and chains."""
     count = len(q)
     home = np.full(count, -1, dtype=np.int64)
@@ -266,7 +277,9 @@ def _piece_gate(q: Quotient, natural: Ints, targets: Targets, *, glue: bool) -> 
         placed = np.flatnonzero(q.of_node >= 0)
         home[q.of_node[placed[::-1]]] = natural[placed[::-1]]  # of the first node
     room = np.full(count, (1.25 if glue else 2.0) * targets.seconds)
-    return Gate(home, room, targets.bytes, np.zeros(count, dtype=np.bool_), False, True, 0.0, glue)
+    return Gate(
+        home, room, targets.bytes, np.zeros(count, dtype=np.bool_), False, _loose(q, dense), True, 0.0, glue
+    )
 
 
 def _numbered(graph: Graph, label: Ints, copied: Bools, edges: Edges, weights: Weights) -> Partition:

@@ -124,6 +124,7 @@ class Gate(NamedTuple):
     room_bytes: float  # of reads and writes
     thin: Bools  # may be merged with whatever has room, or, if `both`, with each other
     both: bool
+    apart: Bools  # clusters without matrix arithmetic; none joins one with it by being small
     shrinking: bool  # whether what writes little of what it reads joins the cluster that it reads
     seconds_per_byte: float  # what takes no longer than moving twice what it shares joins the other end
     chains: bool  # whether a cluster joins the only one it reads, if that is read by it alone
@@ -208,6 +209,7 @@ def _merge_along(  # type: ignore[no-untyped-def]
     room_bytes,
     thin,
     both,
+    apart,
     shrinking,
     per_byte,
     chains,
@@ -216,6 +218,7 @@ def _merge_along(  # type: ignore[no-untyped-def]
     count = len(seconds)
     root = np.arange(count)
     time, read, write, room = seconds.copy(), reads.copy(), writes.copy(), room.copy()
+    apart = apart.copy()
     for step in range(count):
         k = step if upward else count - 1 - step
         partner = -1
@@ -237,9 +240,9 @@ def _merge_along(  # type: ignore[no-untyped-def]
             continue
         same_home = home[k] >= 0 and home[k] == home[partner]
         if upward:
-            welcome = (
-                same_home or (shrinking and SHRINKS * writes[k] <= shared) or (chains and links[partner] == 1)
-            )
+            follows = apart[k] and not apart[partner]
+            small = shrinking and not follows and SHRINKS * writes[k] <= shared
+            welcome = same_home or small or (chains and links[partner] == 1)
         else:
             welcome = same_home and SHRINKS * writes[k] > max(reads[k], writes[k])
         welcome = welcome or (thin[k] and (thin[partner] or not both)) or time[k] <= 2 * shared * per_byte
@@ -251,6 +254,7 @@ def _merge_along(  # type: ignore[no-untyped-def]
             read[partner] += read[k] - (shared if upward else 0.0)
             write[partner] += write[k]
             room[partner] = max(room[k], room[partner])
+            apart[partner] = apart[partner] and apart[k]
             links[partner] += links[k] - 1
     for k in range(count):
         r = k
