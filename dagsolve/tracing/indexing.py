@@ -121,4 +121,9 @@ def _fancy(x: Any, entries: tuple[Any, ...], arrays: list[int]) -> Any:
     basic = getitem(x, others) if any(e != slice(None) for k, e in enumerate(others) if k != at) else x
     dropped = sum(isinstance(e, (int, np.integer)) for e in entries[:at])
     axis = at - dropped - basic.ndim
-    return PRIMITIVES["take"](basic, np.where(indices < 0, indices + n, indices), axis=axis)
+    taken = PRIMITIVES["take"](basic, np.where(indices < 0, indices + n, indices), axis=axis)
+    chosen = [k for k, e in enumerate(entries) if k == at or isinstance(e, (int, np.integer))]
+    if chosen[-1] - chosen[0] == len(chosen) - 1:
+        return taken
+    first = at - dropped  # integers apart from the array: NumPy then puts the array's axes in front
+    return np.moveaxis(taken, range(first, first + indices.ndim), range(indices.ndim))
