@@ -12,7 +12,6 @@ import numpy as np
 
 from dagsolve.errors import ShapeError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.specs import broadcast_shapes
 from dagsolve.tracing.contractions import cross_products, dot, einsum, inner, matmul, outer, tensordot
 from dagsolve.tracing.indexing import getitem
 from dagsolve.tracing.scope import source_scope
@@ -174,7 +173,8 @@ def broadcast_to(x: Any, shape: Any, subok: bool = False) -> Any:
     wanted = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
     if wanted == x.shape:
         return x
-    if broadcast_shapes(x.shape, wanted) != wanted:
+    padded = (1,) * (len(wanted) - x.ndim) + x.shape
+    if len(padded) != len(wanted) or any(n not in (1, m) for n, m in zip(padded, wanted, strict=True)):
         raise ShapeError(f"broadcast_to: {x.shape} does not broadcast to {wanted} (at {source_scope()})")
     return _P["broadcast_to"](x, shape=wanted)
 
@@ -264,7 +264,10 @@ def _like(value: float) -> Callable[..., Any]:
 def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
 ) -> Any:
-    return broadcast_to(astype(fill_value, dtype or a.dtype), a.shape if shape is None else shape)
+    shape, dtype = a.shape if shape is None else shape, a.dtype if dtype is None else dtype
+    if not hasattr(fill_value, "__dagsolve_recorder__"):
+        return np.full(shape, fill_value, dtype)
+    return broadcast_to(astype(fill_value, dtype), shape)
 
 
 def cholesky(a: Any, *, upper: bool = False) -> Any:
@@ -338,5 +341,7 @@ COMPOSED: dict[Any, Callable[..., Any]] = {
     np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],
     np.real: lambda val: _P["real"](val), np.imag: lambda val: _P["imag"](val),
     np.iscomplexobj: lambda x: x.dtype.kind == "c", np.isrealobj: lambda x: x.dtype.kind != "c",
-    np.result_type: lambda *xs: np.result_type(*(getattr(x, "dtype", x) for x in xs)),
+    np.result_type: lambda *xs: np.result_type(
+        *(x.dtype if hasattr(x, "__dagsolve_recorder__") else x for x in xs)
+    ),
 }  # fmt: skip
