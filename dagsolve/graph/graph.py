@@ -4,6 +4,7 @@ Structure only: primitives are names, so a graph opens without the rules behind 
 """
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +12,16 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from dagsolve.errors import GraphError
+from dagsolve.graph import query
 from dagsolve.graph.columns import CONSTANT, INPUT, LEAVES, Columns, Ints, Params, Scope
+from dagsolve.graph.edges import edge_columns
+from dagsolve.graph.laws import broken_law
 from dagsolve.graph.order import consumer_edges, longest_distance, reachable_backward
+from dagsolve.graph.store import CONSTANT_BYTES, Stored, read_graph, write_graph
+from dagsolve.graph.summary import html_summary
 from dagsolve.specs import Spec
 
 
@@ -38,6 +45,40 @@ class Graph:
     inputs: tuple[int, ...]  # value ids, in the order of the arguments' leaves
     outputs: tuple[int, ...]  # value ids
     captured: Mapping[int, Any] = field(default_factory=dict, repr=False)  # constants' values, where known
+    labels: Ints | None = None  # N, the caller's number of each node where `from_edges` renumbered
+    weight: "npt.NDArray[Any] | None" = None  # E, of each edge, parallel to `columns.operands`
+
+    @classmethod
+    def from_edges(cls, src: Any, dst: Any, weight: Any = None, *, nodes: int | None = None) -> "Graph":
+        """The graph with an edge from src[k] to dst[k] for every k; node n makes value n, a scalar.
+
+        Where not every edge goes from a lower to a higher number, nodes are renumbered: `labels[n]` is
+        then the given number of node n. Without `nodes`, there are as many as the largest number says.
+
+        Raises GraphError naming a cycle, ArgumentError for what are no node numbers or weights, ShapeError
+        for unequal lengths.
+        """
+        made = edge_columns(src, dst, weight, nodes)
+        return cls(made.columns, (), (), labels=made.labels, weight=made.weight)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        constant_bytes: int | None = CONSTANT_BYTES,
+    ) -> None:
+        """Writes the graph to a new directory, which is there whole or not at all; see `open_graph`.
+
+        overwrite       replace a stored graph; nothing else is ever replaced
+        constant_bytes  values of captured constants go along, the smallest first, up to this total
+                        (64 MiB); None: all of them. Only NumPy arrays and numbers are stored
+
+        Raises ArgumentError for a taken path, GraphError for a param that has no form on file, StorageError
+        when the disk refuses.
+        """
+        fields = (self.columns, self.inputs, self.outputs, self.captured, self.labels, self.weight)
+        write_graph(path, Stored(*fields), overwrite, constant_bytes)
 
     def __len__(self) -> int:
         """Number of nodes, leaves included."""
@@ -102,6 +143,11 @@ class Graph:
         """Node at the start of each edge, shape (E,): parallel to `columns.operands`."""
         return self.value_node[self.columns.operands]
 
+    @property
+    def _sources(self) -> Ints:
+        """`producers`, without a copy where every node makes one value."""
+        return self.columns.operands if self.value_count == len(self) else self.producers
+
     @cached_property
     def consumers(self) -> tuple[Ints, Ints]:
         """CSR (indptr, nodes) of the nodes that read each node's values, in ascending order."""
@@ -134,6 +180,41 @@ class Graph:
         distance, _ = longest_distance(self.columns.indptr, self.producers, np.ones(len(self)))
         return np.asarray(distance, dtype=np.int64)
 
+    def ancestors(self, ids: Any) -> Ints:
+        """Nodes from which a path of at least one edge leads to one of the ids, ascending."""
+        return query.ancestors(self.columns.indptr, self._sources, ids)
+
+    def descendants(self, ids: Any) -> Ints:
+        """Nodes to which a path of at least one edge leads from one of the ids, ascending."""
+        return query.descendants(self.columns.indptr, self._sources, ids)
+
+    def critical_path(self, weight: Any = None, *, node_weight: Any = None) -> query.CriticalPath:
+        """A path with the largest sum of edge weights and node weights: (nodes, length).
+
+        weight       one number per edge, beside `columns.operands`, or one for all; None: the graph's own,
+                     and 1 where it has none and no node_weight is given
+        node_weight  one number per node, e.g. its seconds, or one for all
+        """
+        if weight is None:
+            weight = self.weight if self.weight is not None else float(node_weight is None)
+        node_weight = 0.0 if node_weight is None else node_weight
+        return query.critical_path(self.columns.indptr, self._sources, weight, node_weight)
+
+    def solve(self, b: Any, weight: Any = None, semiring: Any = "real", transpose: bool = False) -> Any:
+        """x with (I - L) x = b, shape (N,); L[v, u] is the sum of the weights of edges u → v.
+
+        weight     one number per edge, beside `columns.operands`, or one for all; None: the graph's own,
+                   and the semiring's one where it has none
+        semiring   "real", "count" (64-bit integers), "boolean", "max-plus", "min-plus" or "log-sum-exp"
+        transpose  solve (I - L)ᵀ x = b instead: from the ends of paths to their starts
+
+        Raises ArgumentError for an unknown semiring or numbers that it does not hold, ShapeError for wrong
+        lengths, GraphError for counts that do not fit into 64 bits.
+        """
+        if weight is None:
+            weight = self.weight if self.weight is not None else query.one(semiring)
+        return query.solve(self.columns.indptr, self._sources, b, weight, semiring, transpose)
+
     def counts(self) -> Counter[str]:
         """Number of nodes by primitive."""
         codes, counts = np.unique(self.columns.primitive, return_counts=True)
@@ -145,7 +226,7 @@ class Graph:
         h = hashlib.blake2b(digest_size=16)
         c = self.columns
         for column in (c.primitive, c.params, c.scope, c.sweep, c.indptr, c.operands, c.first_value, c.spec):
-            h.update(column.tobytes())
+            h.update(column.astype("<i8", copy=False).tobytes())  # stored columns may be narrower
         tables = (c.names, c.param_table, c.scope_table, [(s.shape, s.dtype.str) for s in c.specs])
         h.update(repr((tables, self.inputs, self.outputs)).encode())
         return h.hexdigest()
@@ -160,22 +241,11 @@ class Graph:
         """The graph itself, after its laws were verified: run in tests after every transformation.
 
         Raises GraphError for an edge that does not go upward, an id out of range or a sweep that reads a
-        later one.
+        later one, naming the node.
         """
-        c = self.columns
-        if len(c.indptr) != len(self) + 1 or c.indptr[-1] != len(c.operands) or np.any(np.diff(c.indptr) < 0):
-            raise GraphError("graph: indptr does not describe the operands")
-        if c.first_value[-1] != len(c.spec) or np.any(np.diff(c.first_value) < 1):
-            raise GraphError("graph: a node without values, or values without a node")
-        consumer = np.repeat(np.arange(len(self)), np.diff(c.indptr))
-        if np.any(c.operands < 0) or np.any(c.operands >= self.value_count):
-            raise GraphError("graph: an operand is not a value of the graph")
-        if np.any(self.producers >= consumer):
-            raise GraphError("graph: an edge does not go from a lower to a higher node")
-        if np.any(c.sweep[self.producers] > c.sweep[consumer]):
-            raise GraphError("graph: a node reads a value of a later sweep")
-        if any(not 0 <= v < self.value_count for v in (*self.inputs, *self.outputs)):
-            raise GraphError("graph: an input or output is not a value of the graph")
+        law = broken_law(self.columns, self.inputs, self.outputs)
+        if law is not None:
+            raise GraphError(f"graph: {law}")
         return self
 
     def __repr__(self) -> str:
@@ -184,3 +254,17 @@ class Graph:
             f"Graph of {len(self):,} nodes, {self.edge_count:,} edges, {len(self.inputs)} inputs, "
             f"{len(self.outputs)} outputs ({kinds})"
         )
+
+    def _repr_html_(self) -> str:
+        return html_summary(self)
+
+
+def open_graph(path: str | os.PathLike[str], *, verify: bool = True) -> Graph:
+    """The graph that `Graph.save` wrote, its columns mapped from the files: nothing is copied.
+
+    Sizes, headers and the laws of a graph are checked in any case; with `verify` also the checksum of every
+    file, which reads each once. Values of constants come back as read-only arrays.
+
+    Raises StorageError naming the file that is absent, damaged or foreign, and what is wrong with it.
+    """
+    return Graph(*read_graph(path, verify))
