@@ -16,6 +16,7 @@ from dagsolve.derivatives import hvp as hvp
 from dagsolve.derivatives import jacobian as jacobian
 from dagsolve.derivatives import stop_gradient as stop_gradient
 from dagsolve.operators import OperatorMatrix as OperatorMatrix
+from dagsolve.programs import compute as compute
 from dagsolve.programs import gradients as gradients
 from dagsolve.programs import value_and_gradients as value_and_gradients
 from dagsolve.specs import spec as spec

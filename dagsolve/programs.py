@@ -17,6 +17,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from dagsolve.errors import ArgumentError, DtypeError, ShapeError, UnknownSpecError, UnsupportedError
 from dagsolve.graph import Graph
+from dagsolve.namespace import Array
 from dagsolve.options import Options
 from dagsolve.pipeline import executor_for, plan_graph
 from dagsolve.scheduler.tasks import task_graph
@@ -46,6 +47,73 @@ def gradients(y: Any, xs: Any, cotangent: Any = None) -> Any:
 def value_and_gradients(y: Any, xs: Any) -> tuple[Any, Any]:
     """(y, gradients) of a scalar y from one plan: residuals are shared. Lazy; see `gradients`."""
     return _differentiated("value_and_gradients", y, xs, None, with_value=True)
+
+
+def compute(
+    *collections: Any,
+    memory_limit: int | str | None = None,
+    scheduler: Any = None,
+    progress: bool | None = None,
+) -> tuple[Array, ...]:
+    """Lazy results of `gradients` and `value_and_gradients` as NumPy arrays, by a planned run.
+
+    collections    Dask arrays as these functions made them; those of one call share their work
+    memory_limit   bytes per worker, proved before the run and held during it; tiles beyond it wait on disk
+
+    `.compute()` runs the same blocks under Dask's own memory rules. Raises ArgumentError for other Dask
+    arrays, BudgetError before any work when the limit is too small.
+    """
+    options = Options.read(
+        "compute", {"memory_limit": memory_limit, "scheduler": scheduler, "progress": progress}
+    )
+    runs: dict[int, tuple[LazyRun, list[int]]] = {}
+    for position, collection in enumerate(collections):
+        lazy = getattr(collection, "_dagsolve_run", None)
+        if lazy is None:
+            raise ArgumentError(
+                f"compute: argument {position} must be a result of ds.gradients or ds.value_and_gradients, "
+                f"got {type(collection).__name__}. Other Dask arrays have no plan: use their .compute()."
+            )
+        runs.setdefault(id(lazy), (lazy, []))[1].append(position)
+    found: dict[int, Array] = {}
+    for lazy, positions in runs.values():
+        layouts = [lazy.layouts[collections[k].name] for k in positions]
+        found.update(zip(positions, lazy.arrays(layouts, options), strict=True))
+    return tuple(found[k] for k in range(len(collections)))
+
+
+class LazyRun:
+    """What the lazy results of one call share: a graph, its leaves, the user's tasks and its own."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        leaves: Mapping[int, Any],
+        source: Mapping[Hashable, Any],
+        tasks: Mapping[Hashable, Any],
+        places: Mapping[int, Hashable],
+    ) -> None:
+        self.graph, self.leaves, self.source = graph, leaves, source
+        self.tasks, self.places = tasks, places
+        self.layouts: dict[str, Layout] = {}
+
+    def collection(self, name: str, values: Sequence[int], like: Any) -> Any:
+        """A lazy array whose chunks are these values."""
+        indices = np.ndindex(*map(len, like.chunks))
+        aliases = {(name, *index): self.places[v] for index, v in zip(indices, values, strict=True)}
+        made = da.Array({**self.tasks, **aliases}, name, like.chunks, dtype=like.dtype, meta=like._meta)
+        self.layouts[name] = Layout(like.chunks, tuple(values))
+        made.__dict__["_dagsolve_run"] = self
+        return made
+
+    def arrays(self, layouts: Sequence[Layout], options: Options) -> list[Array]:
+        """The arrays of some of the collections, planned for these options and run."""
+        graph = replace(self.graph, outputs=tuple(v for layout in layouts for v in layout.values))
+        executor = executor_for(options)
+        plan = plan_graph(graph, options, executor)
+        leaves = {v: self.leaves[v] for v in plan.leaves}
+        values = executor.execute(plan, leaves, graph=self.source, progress=options.progress)
+        return [layout.join(values) for layout in layouts]
 
 
 class _Read(NamedTuple):
@@ -82,14 +150,14 @@ def _differentiated(who: str, y: Any, xs: Any, cotangent: Any, *, with_value: bo
     run = f"{plan.digest[:8]}-{uuid.uuid4().hex[:8]}"
     bound = {v: task_reference(x.key) if isinstance(x, ExternalKey) else x for v, x in leaves.items()}
     made = task_graph(plan, bound, run, graph=merged, announce_blocks=False)
-    tasks, places = made.tasks, made.outputs
+    lazy = LazyRun(graph, bound, merged, made.tasks, made.outputs)
     outputs = graph.outputs
-    value = _collection(f"value-{run}", tasks, places, outputs[:count], y) if with_value else None
+    value = lazy.collection(f"value-{run}", outputs[:count], y) if with_value else None
     bars = []
     at = count
     for k, x in enumerate(arrays):
         size = len(read.inputs[k].values)
-        bars.append(_collection(f"gradient-{k}-{run}", tasks, places, outputs[at : at + size], x))
+        bars.append(lazy.collection(f"gradient-{k}-{run}", outputs[at : at + size], x))
         at += size
     return value, (type(xs)(bars) if isinstance(xs, (list, tuple)) else bars[0])
 
@@ -174,16 +242,6 @@ def _keys(x: Any) -> list[Hashable]:
 
 def _chunk_spec(y: Any, key: Any) -> Any:
     return spec([lengths[k] for lengths, k in zip(y.chunks, key[1:], strict=True)], y.dtype)
-
-
-def _collection(
-    name: str, tasks: Mapping[Hashable, Any], places: Mapping[int, Hashable], values: Sequence[int], like: Any
-) -> Any:
-    """A lazy array whose chunks are these values."""
-    aliases = {
-        (name, *index): places[v] for index, v in zip(np.ndindex(*map(len, like.chunks)), values, strict=True)
-    }
-    return da.Array({**tasks, **aliases}, name, like.chunks, dtype=like.dtype, meta=like._meta)
 
 
 def _task_rechunks(graph: Any) -> Any:
