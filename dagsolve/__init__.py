@@ -15,6 +15,7 @@ from dagsolve.derivatives import hessian as hessian
 from dagsolve.derivatives import hvp as hvp
 from dagsolve.derivatives import jacobian as jacobian
 from dagsolve.derivatives import stop_gradient as stop_gradient
+from dagsolve.graph import open_graph as open_graph
 from dagsolve.operators import OperatorMatrix as OperatorMatrix
 from dagsolve.programs import compute as compute
 from dagsolve.programs import gradients as gradients
