@@ -5,13 +5,16 @@ import sys
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
-from benchmarks import cholesky_gradient, recording, second_call
+from benchmarks import cholesky_gradient, executors, gaussian_process, perceptron, recording, second_call
 from benchmarks.measure import environment, table, write
 
 PARTS = {
     "recording": recording.main,
     "second_call": second_call.main,
+    "executors": executors.main,
     "cholesky_gradient": cholesky_gradient.main,
+    "gaussian_process": gaussian_process.main,
+    "perceptron": perceptron.main,
 }
 
 
