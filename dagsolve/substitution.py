@@ -21,8 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dagsolve.errors import ArgumentError, FactorisationError, ShapeError
-from dagsolve.operators.element import Kind, kind_of, multiply, solve
-from dagsolve.operators.matrix import OperatorMatrix, vector
+from dagsolve.operators.element import Kind, multiply, solve
+from dagsolve.operators.matrix import OperatorMatrix, alike, vector
 from dagsolve.operators.operator import Identity
 
 
@@ -65,14 +65,18 @@ def _substitute(A: OperatorMatrix, b: list[Any], order: range, times: Callable[[
             if unit == 1 and i not in row:
                 x[i] = total
             else:
-                x[i] = _divide(A, i, total)
+                x[i] = divide(A, i, total)
     except Exception as fault:
         fault.add_note(f"backslash: in row {i}, last read column {j}")
         raise
     return x
 
 
-def _divide(A: OperatorMatrix, i: int, y: Any) -> Any:
+def divide(A: OperatorMatrix, i: int, y: Any) -> Any:
+    """A[i, i] \\ y.
+
+    Raises FactorisationError when the diagonal element is zero or cannot be inverted.
+    """
     if A.unit == -1 and i not in A.stored[i]:
         return None if y is None else -y
     element = A[i, i]
@@ -102,7 +106,7 @@ def _order(A: OperatorMatrix) -> range:
 
 def _product(A: OperatorMatrix) -> Callable[[Any, Any], Any]:
     """How elements multiply: the bare operation where all of one kind agree, else by looking at each."""
-    kinds = {kind_of(element) for row in A.stored for element in row.values()}
+    kinds = A.kinds
     if kinds == {Kind.OPERATOR}:
         return operator.matmul
     if kinds == {Kind.NUMBER}:
@@ -113,6 +117,7 @@ def _product(A: OperatorMatrix) -> Callable[[Any, Any], Any]:
 def _solve_columns(A: OperatorMatrix, B: OperatorMatrix, order: range) -> OperatorMatrix:
     if A.shape[0] != B.shape[0]:
         raise ShapeError(f"backslash: A and b must have as many rows, got {A.shape} and {B.shape} blocks")
+    A, B = alike(A, B)
     one = next((e for e in (B.unit_element, A.unit_element) if e is not None), Identity())
     times = _product(A)
     columns: list[list[Any]] = [[None] * B.shape[0] for _ in range(B.shape[1])]

@@ -20,6 +20,7 @@ from dagsolve.operators import (
     OperatorMatrix,
     RightMultiplication,
     Scalar,
+    to_dense,
 )
 from dagsolve.substitution import backslash
 
@@ -93,6 +94,19 @@ def test_operators_on_the_diagonal_are_solved_with(rng):
     first, second = backslash(A, b)
     np.testing.assert_allclose(first, np.linalg.solve(a, b[0]), rtol=1e-12)
     np.testing.assert_allclose(second, (2 * first - b[1]) / h, rtol=1e-12)
+
+
+def test_inverse_of_mixed_elements_is_made_of_operators(rng):
+    shapes = [(5, 3), (5, 3), (5, 3)]
+    A = OperatorMatrix(
+        [
+            [2.0, None, None],
+            [rng.normal(size=(5, 5)), LeftMultiplication(4 * np.eye(5) + rng.normal(size=(5, 5))), None],
+            [RightMultiplication(rng.normal(size=(3, 3))), Hadamard(rng.normal(size=(5, 3))), Scalar(-1.5)],
+        ]
+    )
+    inverse, expected = to_dense(backslash(A, A.identity()), shapes), np.linalg.inv(to_dense(A, shapes))
+    np.testing.assert_allclose(inverse, expected, rtol=1e-10, atol=1e-12)
 
 
 fractions = st.fractions(-5, 5, max_denominator=7)

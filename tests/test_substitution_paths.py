@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dagsolve.operators import Identity, LeftMultiplication, OperatorMatrix
+from dagsolve.semirings import MaxPlus
 from dagsolve.substitution import backslash
 
 # paths: nodes 1, 2 → 3 → 4 → 5 by edges a, b, c, d
@@ -114,19 +115,6 @@ class Reach:
         return Reach(self.value and other.value)
 
 
-@dataclass(frozen=True)
-class Longest:
-    """(max, +): the longest path."""
-
-    value: float
-
-    def __add__(self, other: "Longest") -> "Longest":
-        return Longest(max(self.value, other.value))
-
-    def __mul__(self, other: "Longest") -> "Longest":
-        return Longest(self.value + other.value)
-
-
 #  0 → 1 → 3 → 4     5 → 6
 #   ↘ 2 ↗
 DIAMOND = [(0, 1), (0, 2), (1, 3), (2, 3), (3, 4), (5, 6)]
@@ -149,11 +137,11 @@ def test_integers_count_paths():
 
 def test_max_plus_finds_the_critical_path():
     """Task k takes k + 1: the edge i → j costs what i takes, and the longest way to 4 goes by 2 and 3."""
-    L = OperatorMatrix({(j, i): Longest(i + 1) for i, j in DIAMOND}, (7, 7), identity=Longest(0))
-    start = backslash(L.identity() - L, [Longest(0)] * 7)
+    L = OperatorMatrix({(j, i): MaxPlus(i + 1) for i, j in DIAMOND}, (7, 7), identity=MaxPlus(0))
+    start = backslash(L.identity() - L, [MaxPlus(0)] * 7)
     assert [y.value for y in start] == [0, 1, 1, 4, 8, 0, 6]
     everything = backslash(L.identity() - L, L.identity())
-    assert everything[4, 0] == Longest(1 + 3 + 4)
-    assert everything[4, 4] == Longest(0)
+    assert everything[4, 0] == MaxPlus(1 + 3 + 4)
+    assert everything[4, 4] == MaxPlus(0)
     assert everything[4, 5] is None
-    assert everything[6, 5] == Longest(6)
+    assert everything[6, 5] == MaxPlus(6)

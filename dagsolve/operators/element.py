@@ -14,7 +14,7 @@ from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.namespace import namespace_of
 from dagsolve.operators.bundle import Bundle
 from dagsolve.operators.multiplication import LeftMultiplication, adjoint_array, dense_solve
-from dagsolve.operators.operator import Identity, Inverse, Operator, Zero, conjugated
+from dagsolve.operators.operator import Identity, Inverse, Operator, Scalar, Zero, conjugated
 
 
 class Kind(Enum):
@@ -46,10 +46,13 @@ def _kind_of_type(element: Any) -> Kind:
 
 
 def is_structural_zero(element: Any) -> bool:
-    """Whether an element need not be stored: None, the zero operator, the number 0."""
+    """Whether an element need not be stored: None, the zero operator, the number 0 (of any semiring)."""
     if element is None or isinstance(element, Zero):
         return True
-    return _KINDS.get(type(element)) is Kind.NUMBER and bool(element == 0)
+    kind = _KINDS.get(type(element))
+    if kind is Kind.NUMBER:
+        return bool(element == 0)
+    return kind is Kind.OTHER and bool(getattr(element, "is_zero", False))
 
 
 def check_element(element: Any) -> None:
@@ -73,6 +76,14 @@ def multiply(element: Any, x: Any) -> Any:
     if kind is Kind.ARRAY:
         return LeftMultiplication(element) @ x if isinstance(x, Operator) else element @ x
     return element @ x if kind is Kind.OTHER and hasattr(element, "__matmul__") else element * x
+
+
+def as_operator(element: Any) -> Any:
+    """The element as an operator: a number c is X → c X, an array a is X → a X; semiring numbers stay."""
+    kind = kind_of(element)
+    if kind is Kind.NUMBER:
+        return Scalar(element)
+    return LeftMultiplication(element) if kind is Kind.ARRAY else element
 
 
 def transpose_dot(element: Any) -> Any:

@@ -7,13 +7,15 @@ from dagsolve.errors import ArgumentError, ShapeError
 from dagsolve.operators.element import (
     Kind,
     add_identity,
+    as_operator,
     check_element,
     is_structural_zero,
     kind_of,
     multiply,
+    symbol_of,
     transpose_dot,
 )
-from dagsolve.operators.operator import Identity
+from dagsolve.operators.operator import MINUS, Identity
 from dagsolve.operators.table import html_table, text_table
 from dagsolve.operators.zero import minus, negative, plus
 
@@ -30,13 +32,13 @@ class _IdentityMaker:
     def __get__(self, instance: "OperatorMatrix", owner: Any) -> Callable[[], "OperatorMatrix"]: ...
     def __get__(self, instance: "OperatorMatrix | None", owner: Any) -> Callable[..., "OperatorMatrix"]:
         if instance is None:
-            return lambda n: OperatorMatrix._made((n, n), 1, 1, [{} for _ in range(n)], None)
+            return lambda n: OperatorMatrix.from_parts((n, n), 1, 1, [{} for _ in range(n)], None)
 
         def same_shape() -> OperatorMatrix:
             m, n = instance.shape
             if m != n:
                 raise ShapeError(f"identity: the matrix must be square, got {instance.shape} blocks")
-            return OperatorMatrix._made((n, n), 1, 1, [{} for _ in range(n)], instance.unit_element)
+            return OperatorMatrix.from_parts((n, n), 1, 1, [{} for _ in range(n)], instance.unit_element)
 
         return same_shape
 
@@ -70,9 +72,10 @@ class OperatorMatrix:
             self.shape, self.stored = _from_lists(rows, shape)
 
     @classmethod
-    def _made(
+    def from_parts(
         cls, shape: tuple[int, int], unit: int, sign: int, stored: list[Row], identity: Any
     ) -> "OperatorMatrix":
+        """unit * I + sign * E, with the rows of E taken as they are: sorted by column, free of zeros."""
         self = cls.__new__(cls)
         self.shape, self.unit, self.sign, self.stored = shape, unit, sign, stored
         self.identity_element = self._one = identity
@@ -84,7 +87,7 @@ class OperatorMatrix:
     def unit_element(self) -> Any:
         """The element that stands for 1; None where no element tells of which kind it is."""
         if self._one is None:
-            kinds = {kind_of(element) for row in self.stored for element in row.values()}
+            kinds = self.kinds
             if kinds and Kind.OTHER not in kinds:
                 self._one = 1 if kinds == {Kind.NUMBER} else Identity()
         return self._one
@@ -136,6 +139,18 @@ class OperatorMatrix:
             return held
         return held + sum(i not in row for i, row in enumerate(self.stored))
 
+    def symbol(self, i: int, j: int) -> str:
+        """How block (i, j) is printed."""
+        stored = self.stored[i].get(j)
+        if self.sign < 0 and i != j and stored is not None and not hasattr(stored, "__neg__"):
+            return MINUS + symbol_of(stored)  # semirings have no minus
+        return symbol_of(self[i, j])
+
+    @property
+    def kinds(self) -> set[Kind]:
+        """The kinds of the stored elements."""
+        return {kind_of(element) for row in self.stored for element in row.values()}
+
     # algebra
 
     @property
@@ -147,10 +162,10 @@ class OperatorMatrix:
             for j, element in row.items():
                 stored[j][i] = transpose_dot(element)
         one = None if self.identity_element is None else transpose_dot(self.identity_element)
-        return self._made((n, m), self.unit, self.sign, stored, one)
+        return self.from_parts((n, m), self.unit, self.sign, stored, one)
 
     def __neg__(self) -> "OperatorMatrix":
-        return self._made(self.shape, -self.unit, -self.sign, self.stored, self.identity_element)
+        return self.from_parts(self.shape, -self.unit, -self.sign, self.stored, self.identity_element)
 
     def __add__(self, other: Any) -> "OperatorMatrix":
         return self._combined(other, 1) if isinstance(other, OperatorMatrix) else NotImplemented
@@ -171,8 +186,11 @@ class OperatorMatrix:
             stored, sign = other.stored, their_sign
         else:
             join = plus if sign == their_sign else minus
-            stored = [_joined(a, b, join) if b else a for a, b in zip(self.stored, other.stored, strict=True)]
-        made = self._made(self.shape, self.unit + factor * other.unit, sign, stored, one)
+            mine, theirs = alike(self, other)
+            stored = [
+                _joined(a, b, join) if b else a for a, b in zip(mine.stored, theirs.stored, strict=True)
+            ]
+        made = self.from_parts(self.shape, self.unit + factor * other.unit, sign, stored, one)
         return made._with_one_unit() if abs(made.unit) > 1 else made
 
     def _with_one_unit(self) -> "OperatorMatrix":
@@ -181,8 +199,10 @@ class OperatorMatrix:
         element = self.unit_element
         element = Identity() if element is None else element
         join = plus if unit == self.sign else minus
-        stored = [_joined(row, {i: element}, join) for i, row in enumerate(self.stored)]
-        return self._made(self.shape, unit, self.sign, stored, self.identity_element)
+        units = self.from_parts(self.shape, 0, 1, [{i: element} for i in range(self.shape[0])], element)
+        pairs = zip(*(matrix.stored for matrix in alike(self, units)), strict=True)
+        stored = [_joined(row, one, join) for row, one in pairs]
+        return self.from_parts(self.shape, unit, self.sign, stored, self.identity_element)
 
     def __matmul__(self, other: Any) -> Any:
         """The product with a matrix; or with a vector of block values (None = zero), as a list."""
@@ -204,6 +224,7 @@ class OperatorMatrix:
     def _times_matrix(self, other: "OperatorMatrix") -> "OperatorMatrix":
         if self.shape[1] != other.shape[0]:
             raise ShapeError(f"OperatorMatrix @: inner blocks must agree, got {self.shape} and {other.shape}")
+        self, other = alike(self, other)
         one = self.identity_element if self.identity_element is not None else other.identity_element
         shape = (self.shape[0], other.shape[1])
         stored: list[Row] = []
@@ -213,13 +234,15 @@ class OperatorMatrix:
                 for j, factor in other.stored[k].items():
                     out[j] = plus(out.get(j), multiply(element, factor))
             stored.append({j: out[j] for j in sorted(out) if not is_structural_zero(out[j])})
-        made = self._made(shape, 0, self.sign * other.sign, stored, one)
+        made = self.from_parts(shape, 0, self.sign * other.sign, stored, one)
         if self.unit:
-            made = made._combined(self._made(shape, 0, other.sign, other.stored, one), self.unit)
+            made = made._combined(self.from_parts(shape, 0, other.sign, other.stored, one), self.unit)
         if other.unit:
-            made = made._combined(self._made(shape, 0, self.sign, self.stored, one), other.unit)
+            made = made._combined(self.from_parts(shape, 0, self.sign, self.stored, one), other.unit)
         if self.unit and other.unit:
-            made = made._combined(self._made(shape, 1, 1, [{} for _ in stored], one), self.unit * other.unit)
+            made = made._combined(
+                self.from_parts(shape, 1, 1, [{} for _ in stored], one), self.unit * other.unit
+            )
         return made
 
     # printing
@@ -231,6 +254,23 @@ class OperatorMatrix:
 
     def _repr_html_(self) -> str:
         return html_table(self)
+
+
+def alike(*matrices: OperatorMatrix) -> list[OperatorMatrix]:
+    """The matrices with all elements of one kind, so that these can be added and multiplied.
+
+    Where numbers, arrays and operators meet, all become operators: 2 + a is 2 I + a, an operator times an
+    array element is a composition, not an application to a value.
+    """
+    kinds = set[Kind]().union(*(matrix.kinds for matrix in matrices))
+    if len(kinds) < 2 or Kind.OTHER in kinds:
+        return list(matrices)
+    return [_of_operators(matrix) for matrix in matrices]
+
+
+def _of_operators(A: OperatorMatrix) -> OperatorMatrix:
+    stored = [{j: as_operator(element) for j, element in row.items()} for row in A.stored]
+    return OperatorMatrix.from_parts(A.shape, A.unit, A.sign, stored, Identity())
 
 
 def vector(who: str, values: Any, length: int) -> list[Any]:

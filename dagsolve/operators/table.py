@@ -1,9 +1,7 @@
 """Matrices of operators as tables of symbols, for terminals and notebooks."""
 
 from html import escape
-from typing import Any, Protocol
-
-from dagsolve.operators.element import symbol_of
+from typing import Protocol
 
 PRINTED = 20  # rows and columns of a table, at most
 
@@ -16,7 +14,7 @@ class BlockMatrix(Protocol):
     @property
     def nnz(self) -> int: ...
 
-    def __getitem__(self, position: tuple[int, int], /) -> Any: ...
+    def symbol(self, i: int, j: int) -> str: ...
 
 
 def text_table(matrix: BlockMatrix) -> str:
@@ -41,7 +39,7 @@ def _caption(matrix: BlockMatrix) -> str:
 
 def _cells(matrix: BlockMatrix) -> list[list[str]]:
     m, n = (min(length, PRINTED) for length in matrix.shape)
-    cells = [[symbol_of(matrix[i, j]) for j in range(n)] for i in range(m)]
+    cells = [[matrix.symbol(i, j) for j in range(n)] for i in range(m)]
     if n < matrix.shape[1]:
         cells = [[*row, "…"] for row in cells]
     if m < matrix.shape[0]:

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from dagsolve.errors import ArgumentError, ShapeError
-from dagsolve.operators import Hadamard, Identity, LeftMultiplication, OperatorMatrix, Scalar, Zero
+from dagsolve.operators import (
+    Hadamard,
+    Identity,
+    LeftMultiplication,
+    OperatorMatrix,
+    RightMultiplication,
+    Scalar,
+    Zero,
+    to_dense,
+)
 
 W = LeftMultiplication(np.arange(15.0).reshape(5, 3), "W")
 H = Hadamard(np.arange(1.0, 6.0)[:, None], "δ")
@@ -113,6 +122,27 @@ def test_unit_and_stored_diagonal_add_up():
     assert (twice - twice.identity())[0, 0] @ 3.0 == 3.0
     assert OperatorMatrix.identity(2)[1, 1] == Identity()
     assert OperatorMatrix([[0, 0], [3, 0]]).identity()[0, 0] == 1
+
+
+def test_numbers_arrays_and_operators_meet_as_operators(rng):
+    """A number is a multiple of the identity, an array a left multiplication, never a value."""
+    a, r, h = rng.normal(size=(5, 5)), rng.normal(size=(3, 3)), rng.normal(size=(5, 3))
+    A = OperatorMatrix([[2.0, a], [RightMultiplication(r), Hadamard(h)]])
+    B = OperatorMatrix([[a, 3.0], [Hadamard(h), a]])
+    shapes = [(5, 3), (5, 3)]
+    p, q = to_dense(A, shapes), to_dense(B, shapes)
+    for matrix, expected in (
+        (A @ B, p @ q),
+        (B @ A, q @ p),
+        (A + B, p + q),
+        (A - B, p - q),
+        ((A.identity() - A) @ (B.identity() + B), (np.eye(30) - p) @ (np.eye(30) + q)),
+        ((B.identity() - B) + (A.identity() - A), 2 * np.eye(30) - p - q),
+    ):
+        np.testing.assert_allclose(to_dense(matrix, shapes), expected, rtol=1e-12, atol=1e-12)
+    blocks = OperatorMatrix([[a]])
+    twice = (blocks.identity() + blocks) + (blocks.identity() + blocks)
+    np.testing.assert_allclose(to_dense(twice, [(5,)]), 2 * np.eye(5) + 2 * a, rtol=1e-12)
 
 
 def test_identity_shares_the_rows_of_the_matrix():
