@@ -8,7 +8,7 @@ call of a gradient traces the function, binds the arrays and runs.
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ def compile_trace(
         return found
     cut = untiled(trace.graph) if options.chunks is None else tiled(trace.graph, chunks, options.chunks)
     sweeps, seeds, derivatives = _sweeps(cut, wanted, mode, seeded)
-    plan = plan_graph(sweeps.graph, options, executor)
+    plan = replace(plan_graph(sweeps.graph, options, executor), gathered=cut.gathered)
     made = Compiled(cut, plan, cut.outputs, seeds, derivatives, {**cut.literals, **sweeps.constants})
     _KEPT[key] = made
     while len(_KEPT) > KEPT:
@@ -92,13 +92,14 @@ def plan_graph(graph: Graph, options: Options, executor: Executor) -> Plan:
         target_bytes=_block_bytes(options, capacity.threads, base_bytes),
     )
     dag = block_dag(graph, partition(graph, work, targets=targets, rates=rates), work)
-    return make_plan(
+    plan = make_plan(
         dag,
         memory_limit=options.memory_limit,
         threads=capacity.threads,
         transfer_bytes=capacity.transfer_bytes,
         base_bytes=base_bytes,
     )
+    return replace(plan, workers=capacity.workers)
 
 
 def _block_bytes(options: Options, threads: int, base_bytes: int) -> float:

@@ -10,7 +10,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from dagsolve.blocks.summary import html_summary
 from dagsolve.graph import Graph
+from dagsolve.semirings import MaxPlus, path_system, path_to
+from dagsolve.substitution import backslash
 
 Ints = npt.NDArray[np.int64]
 
@@ -72,11 +75,19 @@ class BlockDag:
 
     @cached_property
     def levels(self) -> Ints:
-        """Level of each block: longest distance from the leaves, shape (blocks,)."""
-        level = np.zeros(len(self.blocks), dtype=np.int64)
-        for source, target in self.edges:  # sorted by source, which is topological
-            level[target] = max(level[target], level[source] + 1)
-        return level
+        """Level of each block: longest distance from the leaves in edges, shape (blocks,)."""
+        reads = path_system(len(self), ((u, v, 1) for u, v in self.edges), MaxPlus)
+        return np.array([at.value for at in backslash(reads, [MaxPlus.one] * len(self))], dtype=np.int64)
+
+    @cached_property
+    def critical_path(self) -> tuple[int, ...]:
+        """The chain of blocks, each reading the one before, that takes the longest: no schedule is faster."""
+        seconds = [block.seconds for block in self.blocks]
+        reads = path_system(len(self), ((u, v, seconds[u]) for u, v in self.edges), MaxPlus)
+        any_time = [MaxPlus.one] * len(self)
+        start = backslash(reads, any_time)
+        last = max(range(len(self)), key=lambda v: start[v].value + seconds[v], default=None)
+        return () if last is None else path_to(reads, any_time, start, last)
 
     @property
     def sweeps(self) -> int:
@@ -90,9 +101,19 @@ class BlockDag:
     def flops(self) -> float:
         return sum(b.flops for b in self.blocks)
 
+    def source_line(self, block: Block) -> str:
+        """The user's line that recorded a block's largest value."""
+        if not block.writes:
+            return str(self.graph.node(block.nodes[-1]).scope)
+        largest = max(block.writes, key=self.value_nbytes)
+        return str(self.graph.node(int(self.graph.value_node[largest])).scope)
+
     def __repr__(self) -> str:
         by_sweep = " + ".join(str(sum(b.sweep == s for b in self.blocks)) for s in range(self.sweeps))
         return (
             f"BlockDag of {len(self)} blocks ({by_sweep} by sweep), "
             f"{len(self.edges)} edges, {self.flops:.3g} flops"
         )
+
+    def _repr_html_(self) -> str:
+        return html_summary(self)

@@ -5,11 +5,10 @@ A plan is data. `replay` runs it on a pretend machine, executors run it on a rea
 
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
-
-from dask.utils import format_bytes
 
 from dagsolve.blocks.structure import BlockDag
+from dagsolve.planning.budget import Budget
+from dagsolve.planning.summary import facts, html_summary, text_summary, warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +75,9 @@ class Plan:
     threads: int  # per worker, assumed by the projection
     projected_bytes: int  # projected peak per worker: store + threads × working set + transfers + base
     digest: str
+    budget: Budget | None = None  # the terms of `projected_bytes`
+    workers: int = 1  # assumed by pictures of the plan
+    gathered: tuple[str, ...] = ()  # primitives that run in one chunk, with bytes and source line
 
     @cached_property
     def outputs(self) -> tuple[int, ...]:
@@ -109,36 +111,15 @@ class Plan:
 
     def summary(self) -> tuple[tuple[str, str], ...]:
         """Rows of (name, value) that say what the plan takes."""
-        dag, blocks = self.dag, self.dag.blocks
-        limit = "none" if self.memory_limit is None else format_bytes(self.memory_limit)
-        store = (
-            "all in memory"
-            if self.store_bytes is None
-            else f"{format_bytes(self.store_bytes)} in memory, then disk"
-        )
-        return (
-            ("nodes", f"{len(dag.graph):,}"),
-            ("blocks", f"{len(dag):,} in {int(dag.levels.max(initial=-1)) + 1:,} level sets"),
-            ("tasks", f"{self.tasks:,}"),
-            ("arithmetic", f"{self.flops:.3g} flops"),
-            ("blocks read", format_bytes(sum(b.read_bytes for b in blocks))),
-            ("blocks write", format_bytes(sum(b.write_bytes for b in blocks))),
-            ("peak in this order", format_bytes(self.peak_bytes)),
-            (
-                "peak per worker",
-                f"{format_bytes(self.projected_bytes)} with {self.threads} threads, budget {limit}",
-            ),
-            ("waiting values", store),
-            ("work", f"{self.seconds:.3g} s, critical path {self.critical_seconds:.3g} s"),
-        )
+        return facts(self)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to beware of: primitives that run in one chunk and large captured arrays, with their lines."""
+        return warnings(self)
 
     def __repr__(self) -> str:
-        rows = self.summary()
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(("Plan", *(f"  {name:<{width}}  {value}" for name, value in rows)))
+        return text_summary(self)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.summary()
-        )
-        return f"<table><caption>Plan</caption>{rows}</table>"
+        return html_summary(self)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psutil
 from dask.utils import format_bytes, parse_bytes
 
-from dagsolve.blocks.structure import Block, BlockDag
+from dagsolve.blocks.structure import BlockDag
 from dagsolve.errors import ArgumentError, BudgetError
 
 
@@ -115,18 +115,9 @@ def _refusal(dag: BlockDag, made: Budget) -> str:
     if not dag.blocks:
         return f"{head}; give at least {made.floor_bytes:,} bytes"
     block = max(dag.blocks, key=lambda b: b.working_set_bytes)
-    where = f"block {block.index} ({block.label}), recorded at {source_line(dag, block)}"
+    where = f"block {block.index} ({block.label}), recorded at {dag.source_line(block)}"
     return (
         f"{head}. The working set is that of {where}: it reads {block.read_bytes:,}, writes "
         f"{block.write_bytes:,} and needs {block.workspace_bytes:,} bytes beside. Give at least "
         f"{made.floor_bytes:,} bytes, fewer threads per worker, or smaller chunks"
     )
-
-
-def source_line(dag: BlockDag, block: Block) -> str:
-    """The user's line that recorded the block's largest value."""
-    graph = dag.graph
-    if not block.writes:
-        return str(graph.node(block.nodes[-1]).scope)
-    largest = max(block.writes, key=dag.value_nbytes)
-    return str(graph.node(int(graph.value_node[largest])).scope)

@@ -50,6 +50,7 @@ def plan_of(dag: BlockDag, actions: Sequence[Action], projection: Budget) -> Pla
         threads=projection.threads,
         projected_bytes=projection.projected_bytes,
         digest=_digest(dag, actions),
+        budget=projection,
     )
 
 

@@ -80,7 +80,7 @@ def test_a_plan_says_what_it_takes():
     assert text == str(made)
     for words in ("36", "12 in ", "with 2 threads, budget 1.00 GiB", "flops", "critical path", "then disk"):
         assert words in text
-    assert made._repr_html_().count("<tr>") == len(made.summary())
+    assert all(name in made._repr_html_() for name, _ in made.summary())
     assert made.critical_seconds <= made.seconds
 
 
