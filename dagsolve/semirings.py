@@ -56,7 +56,8 @@ class SemiringNumber(ABC):
     @property
     def is_zero(self) -> bool:
         """Whether every entry is zero: no path."""
-        return bool(np.all(self.value == type(self).zero.value))
+        found = self.value == type(self).zero.value
+        return bool(found.all() if isinstance(found, np.ndarray) else found)
 
     def __add__(self, other: Any) -> Self:
         return (
@@ -93,7 +94,7 @@ class Boolean(SemiringNumber):
 
     @classmethod
     def checked(cls, value: Any) -> Any:
-        if np.asarray(value).dtype != bool:
+        if not isinstance(value, bool) and np.asarray(value).dtype != bool:
             raise ArgumentError(f"Boolean: value must be True, False or an array of them, got {value!r}")
         return value if isinstance(value, np.ndarray) else bool(value)
 
@@ -113,6 +114,8 @@ class Count(SemiringNumber):
 
     @classmethod
     def checked(cls, value: Any) -> Any:
+        if isinstance(value, int) and value >= 0:
+            return int(value)
         found = np.asarray(value, dtype=object)
         if not all(isinstance(k, (int, np.integer)) and k >= 0 for k in found.flat):
             raise ArgumentError(f"Count: value must be an integer ≥ 0 or an array of them, got {value!r}")
@@ -135,6 +138,8 @@ class _Tropical(SemiringNumber):
 
     @classmethod
     def checked(cls, value: Any) -> Any:
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            return value  # no array is asked: graphs have many edges
         found, none = np.asarray(value), -math.inf if cls is not MinPlus else math.inf
         if found.dtype.kind not in "iuf" or np.any(np.isnan(found)) or np.any(found == -none):
             raise ArgumentError(
