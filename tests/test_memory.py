@@ -29,9 +29,10 @@ arguments = np.array([1.1, 0.7, 0.9]), x, np.sin(3 * x)
 fn = ds.value_and_grad(nll, chunks=tile, scheduler="threads", progress=False)
 plan = fn.plan(*arguments)
 base = resident_bytes()
-if limit:
-    less = plan.projected_bytes - limit * 2**20
-    fn = ds.value_and_grad(nll, chunks=tile, scheduler="threads", progress=False, memory_limit=less)
+if store_bytes:
+    floor = budget(plan.dag, None, threads=plan.threads).floor_bytes
+    options = {"chunks": tile, "scheduler": "threads", "progress": False, "memory_limit": floor + store_bytes}
+    fn = ds.value_and_grad(nll, **options)
     plan = fn.plan(*arguments)
 value, gradient = fn(*arguments)
 report = fn.last_report
