@@ -12,7 +12,7 @@ PROGRAM = """
 import json, sys
 import numpy as np, psutil
 import dagsolve as ds
-from dagsolve.planning.budget import budget, resident_bytes
+from dagsolve.planning.budget import resident_bytes
 
 n, tile, store_bytes = (int(k) for k in sys.argv[1:4])
 
@@ -29,10 +29,12 @@ arguments = np.array([1.1, 0.7, 0.9]), x, np.sin(3 * x)
 fn = ds.value_and_grad(nll, chunks=tile, scheduler="threads", progress=False)
 plan = fn.plan(*arguments)
 base = resident_bytes()
-if store_bytes:
-    floor = budget(plan.dag, None, threads=plan.threads).floor_bytes
-    options = {"chunks": tile, "scheduler": "threads", "progress": False, "memory_limit": floor + store_bytes}
-    fn = ds.value_and_grad(nll, **options)
+if store_bytes:  # the first budget whose store holds no more than this
+    for share in np.arange(0.9, 0.1, -0.02):
+        limit = int(base + share * (plan.projected_bytes - base))
+        fn = ds.value_and_grad(nll, chunks=tile, scheduler="threads", progress=False, memory_limit=limit)
+        if fn.plan(*arguments).store_bytes <= store_bytes:
+            break
     plan = fn.plan(*arguments)
 value, gradient = fn(*arguments)
 report = fn.last_report
