@@ -312,6 +312,13 @@ METHODS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    if out is not None:
+        raise UnsupportedError(f"np.cumsum with out= (at {source_scope()}). Use the result that it returns.")
+    a, axis = (reshape(a, -1), 0) if axis is None else (a, _one_axis(a, axis))
+    return _P["cumsum"](a if dtype is None else astype(a, dtype), axis=axis - a.ndim)
+
+
 def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
     a, axis = (reshape(a, -1), 0) if axis is None else (a, _one_axis(a, axis))
     return getitem(a, (*(slice(None),) * axis, np.asarray(indices)))
@@ -331,7 +338,7 @@ COMPOSED: dict[Any, Callable[..., Any]] = {
     np.diagonal: diagonal, np.diag: diag, np.trace: trace,
     np.tril: _triangle("tril"), np.triu: _triangle("triu"),
     np.where: where, np.clip: clip, np.copy: lambda a, order="K", subok=False: a, np.astype: astype,
-    np.zeros_like: _like(0.0), np.ones_like: _like(1.0), np.full_like: full_like, np.take: take,
+    np.zeros_like: _like(0.0), np.ones_like: _like(1.0), np.full_like: full_like, np.take: take, np.cumsum: cumsum,
     np.dot: dot, np.inner: inner, np.outer: outer,
     np.vdot: lambda a, b: inner(np.conj(reshape(a, -1)), np.reshape(b, -1)),
     np.tensordot: tensordot, np.einsum: einsum, np.linalg.cholesky: cholesky, np.linalg.norm: norm,
