@@ -66,6 +66,7 @@ CALLS = {
     np.ones_like: [(lambda x: np.ones_like(x, dtype=complex) * x, A)],
     np.full_like: [(lambda x: np.full_like(x, 2.5) * x, A), (lambda x: np.full_like(x, x[0]), V)],
     np.take: [(lambda x: np.take(x, [0, 4, 4, -1], axis=1), A), (lambda x: np.take(x, [7, 0]), A)],
+    np.cumsum: [(np.cumsum, A), (lambda x: np.cumsum(x, axis=1), T), (lambda x: np.cumsum(x, 0, complex), V)],
     np.dot: [
         (np.dot, V, W), (np.dot, A, V), (np.dot, A, B.T), (np.dot, T, V), (np.dot, T, SQUARE),
         (lambda x: np.dot(2.0, x), A),
