@@ -73,6 +73,7 @@ class TileStore(MutableMapping[Hashable, Any]):
         self._entries: dict[Hashable, _Entry] = {}
         self._next_use: dict[Hashable, deque[float]] = {}
         self._queue: list[tuple[float, int, Hashable]] = []  # heap in the order of eviction, see `_rank`
+        self._unqueued = False  # whether values in RAM are missing from the queue
         self._holders: Counter[int] = Counter()  # id of an array in RAM -> items that hold it
         self._ram_bytes = self._peak_ram_bytes = self._spilled_bytes = self._loaded_bytes = 0
         self._disk_bytes = self._ticks = 0
@@ -259,6 +260,8 @@ class TileStore(MutableMapping[Hashable, Any]):
 
     def _farthest(self) -> Hashable | None:
         """The key in RAM to evict next."""
+        if self._unqueued:
+            self._queue_all()
         while self._queue:
             next_use, used, key = self._queue[0]
             entry = self._entries.get(key)
@@ -276,11 +279,18 @@ class TileStore(MutableMapping[Hashable, Any]):
         return (-uses[0] if uses else -math.inf, entry.used)
 
     def _queue_up(self, key: Hashable, entry: _Entry) -> None:
+        if self._budget is None:  # nothing is evicted before somebody asks for it
+            self._unqueued = True
+            return
         heapq.heappush(self._queue, (*self._rank(key, entry), key))
         if len(self._queue) > 4 * len(self._entries) + 64:  # mostly out of date
-            resident = [(k, e) for k, e in self._entries.items() if e.in_ram]
-            self._queue = [(*self._rank(k, e), k) for k, e in resident]
-            heapq.heapify(self._queue)
+            self._queue_all()
+
+    def _queue_all(self) -> None:
+        resident = [(k, e) for k, e in self._entries.items() if e.in_ram]
+        self._queue = [(*self._rank(k, e), k) for k, e in resident]
+        heapq.heapify(self._queue)
+        self._unqueued = False
 
     def _unshared_bytes(self, entry: _Entry) -> int:
         fresh = {id(item): item.nbytes for item in entry.items if is_tile(item)}
