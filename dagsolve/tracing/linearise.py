@@ -10,15 +10,24 @@ Anal. Appl. 45 (2024), eq. (1).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from dagsolve.errors import UnsupportedError
 from dagsolve.graph import Graph, Node
 from dagsolve.graph.order import reachable_backward
 from dagsolve.namespace import Array, namespace_of
 from dagsolve.operators import Bundle, LocalJacobian, OperatorMatrix
-from dagsolve.primitive import Primitive
+from dagsolve.primitive import Primitive, Saved, Wanted
 from dagsolve.primitives.derived import find, is_pullback, pullback_node
+from dagsolve.specs import Spec
+
+
+@lru_cache(maxsize=4096)
+def _residuals(primitive: Primitive, wanted: Wanted) -> tuple[str, ...]:
+    return primitive.saves_for(wanted)
 
 
 class LinearNode:
@@ -31,20 +40,24 @@ class LinearNode:
     __slots__ = ("_last", "node", "params", "primitive", "recorder", "saved", "slots", "wanted", "xp")
 
     def __init__(
-        self, node: Node, primitive: Primitive, slots: tuple[int, ...], values: Sequence[Any], graph: Graph
+        self,
+        node: Node,
+        primitive: Primitive,
+        slots: tuple[int, ...],
+        names: tuple[str, ...],
+        values: Sequence[Any],
+        specs: Sequence[Spec],
     ) -> None:
         self.node, self.primitive, self.slots = node, primitive, slots
         self.params = dict(node.params)
-        names = primitive.operand_names(len(node.operands))
-        self.wanted = tuple(names[k] for k in slots)
-        operands = tuple(values[v] for v in node.operands)
-        results = tuple(values[v] for v in node.results)
-        specs = primitive.named_specs(
-            tuple(map(graph.spec, node.operands)), tuple(map(graph.spec, node.results))
-        )
-        self.saved = primitive.saved(operands, results, specs, self.wanted)
+        self.wanted = tuple([names[k] for k in slots])
+        results = [values[v] for v in node.results]
+        where = dict(zip((*names, *primitive.results), (*node.operands, *node.results), strict=True))
+        named_specs = {name: specs[v] for name, v in where.items()}
+        kept = {name: values[where[name]] for name in _residuals(primitive, self.wanted)}
+        self.saved = Saved(kept, named_specs)
         self.recorder = getattr(results[0], "__dagsolve_recorder__", None)
-        self.xp = namespace_of(*results)
+        self.xp = namespace_of(*results) if self.recorder is None else np
         self._last: tuple[Any, dict[int, Any]] | None = None
 
     def pull(self, y_bar: Any) -> dict[int, Array | None]:
@@ -107,6 +120,8 @@ def linearise(
     useful = reachable_backward(
         graph.columns.indptr, graph.producers, graph.value_node[list(outputs)], len(graph)
     )
+    table = graph.columns.specs
+    specs = [table[code] for code in graph.columns.spec.tolist()]
     active = [False] * graph.value_count
     for v in wanted:
         active[v] = True
@@ -132,7 +147,7 @@ def linearise(
         i = row[node.id] = len(row)
         for v in node.results:
             active[v] = True
-        linear = LinearNode(node, primitive, slots, values, graph)
+        linear = LinearNode(node, primitive, slots, names, values, specs)
         sources: dict[int, list[int]] = {}
         for k in slots:
             sources.setdefault(value_node[node.operands[k]], []).append(k)
@@ -160,7 +175,8 @@ def _edge(linear: LinearNode, source: Node, slots: tuple[int, ...]) -> LocalJaco
 
     def apply(x_dot: Any) -> Any:
         parts = {k: x_dot[source.results.index(operands[k])] if several else x_dot for k in slots}
-        return linear.push({k: part for k, part in parts.items() if part is not None})
+        given = {k: part for k, part in parts.items() if part is not None}
+        return linear.push(given) if given else None
 
     def adjoint(y_bar: Any) -> Any:
         found = linear.pull(y_bar)

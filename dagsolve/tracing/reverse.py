@@ -4,7 +4,9 @@ The forward graph's columns are extended: forward values keep their ids, the rev
 next sweep number. Forward mode is recorded by the same backslash on the untransposed matrix.
 """
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,15 +69,30 @@ def solve_reverse(
     graph: Graph, values: Sequence[Any], wanted: Sequence[int], seeds: Mapping[int, Any]
 ) -> list[Any]:
     """∇ = Dᵀ• ((I - L)ᵀ• \\ g), one cotangent (or None) per wanted input; values are arrays or tracers."""
-    system = linearise(graph, values, wanted, tuple(seeds))
-    g = system.right_hand_side(graph, seeds)
-    gradient: list[Any] = (
-        system.d.T @ backslash(system.identity_minus_l.T, g) if system.nodes else [None] * len(wanted)
-    )
+    with _collector_paused():
+        system = linearise(graph, values, wanted, tuple(seeds))
+        g = system.right_hand_side(graph, seeds)
+        gradient: list[Any] = (
+            system.d.T @ backslash(system.identity_minus_l.T, g) if system.nodes else [None] * len(wanted)
+        )
     for k, v in enumerate(wanted):  # an output that is an input itself
         if v in seeds:
             gradient[k] = seeds[v] if gradient[k] is None else gradient[k] + seeds[v]
     return gradient
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No garbage collection meanwhile: a system makes many objects, none of them garbage, and full passes
+    over them would take half of the time."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def tangent_graph(graph: Graph, wanted: Sequence[int]) -> Sweeps:
