@@ -4,6 +4,8 @@ NumPy values are served by `numpy` itself (NumPy ≥ 2 speaks the array API stan
 through `array_api_compat`.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -33,9 +35,38 @@ def namespace_of(*values: Array) -> Namespace:
 
 def special_functions(xp: Namespace) -> Namespace:
     """The module of special functions, with scipy.special's names, for arrays of that library."""
-    if cupy is None or xp is np:
+    if not is_device_library(xp):
         return scipy.special
     return import_module("cupyx.scipy.special")  # slow to import, and seldom wanted
+
+
+def triangular_solver(xp: Namespace) -> Callable[..., Array] | None:
+    """The library's own `solve_triangular` in SciPy's signature, for stacks too; None where it has none."""
+    if not is_device_library(xp):
+        return None
+    found: Callable[..., Array] = import_module("cupyx.scipy.linalg").solve_triangular
+    return found
+
+
+def failures_raised(xp: Namespace) -> AbstractContextManager[Any]:
+    """A context in which a failed factorisation raises LinAlgError.
+
+    CuPy does not look at the status of its solvers otherwise, and hands out a half-made factor.
+    """
+    if not is_device_library(xp):
+        return nullcontext()
+    context: AbstractContextManager[Any] = import_module("cupyx").errstate(linalg="raise")
+    return context
+
+
+def is_device_library(xp: Namespace) -> bool:
+    """Whether the array library is CuPy, itself or behind array_api_compat."""
+    return cupy is not None and xp.__name__.endswith("cupy")
+
+
+def native_dtype(xp: Namespace, dtype: np.dtype[Any]) -> Any:
+    """The array library's object for a NumPy dtype."""
+    return dtype if xp is np or is_device_library(xp) else getattr(xp, dtype.name)
 
 
 def is_host(value: Array) -> bool:

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dagsolve.errors import ShapeError
-from dagsolve.namespace import Array, Arrays, Namespace, namespace_of
+from dagsolve.kernels.dense import is_complex
+from dagsolve.namespace import Array, Arrays, Namespace, namespace_of, native_dtype
 from dagsolve.signature import Signature
 from dagsolve.specs import Spec, broadcast_shapes, spec
 
@@ -224,10 +225,11 @@ def fit(xp: Namespace, value: Array, extra: int, target: Spec) -> Array:
     lead, shape = tuple(value.shape[:extra]), tuple(value.shape[extra:])
     if shape != target.shape:
         value = _fit_shape(xp, value, lead, shape, target.shape)
-    if value.dtype != target.dtype:
-        if value.dtype.kind == "c" and target.dtype.kind != "c":
+    dtype = native_dtype(xp, target.dtype)
+    if value.dtype != dtype:
+        if target.dtype.kind != "c" and is_complex(value):
             value = xp.real(value)
-        value = value if value.dtype == target.dtype else xp.astype(value, target.dtype)
+        value = value if value.dtype == dtype else xp.astype(value, dtype)
     return value
 
 

@@ -58,6 +58,15 @@ def random_symmetric(rng: Generator, *batch: int, n: int, dtype: Any = np.float6
     return 0.5 * (a + np.conj(np.swapaxes(a, -1, -2)))
 
 
+def random_separated(rng: Generator, *batch: int, n: int, gap: float = 1.0, dtype: Any = np.float64) -> Array:
+    """Hermitian matrices (*batch, n, n), eigenvalues of both signs at least 0.7 `gap` apart."""
+    q = random_orthogonal(rng, *batch, n=n, dtype=dtype)
+    steps = gap * rng.uniform(0.7, 1.3, (*batch, 1, n)).astype(q.real.dtype)
+    w = np.cumsum(steps, axis=-1) - gap * n / 2
+    a = (q * w) @ np.conj(np.swapaxes(q, -1, -2))
+    return 0.5 * (a + np.conj(np.swapaxes(a, -1, -2)))
+
+
 def random_triangular(
     rng: Generator, *batch: int, n: int, lower: bool = True, dtype: Any = np.float64
 ) -> Array:

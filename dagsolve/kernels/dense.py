@@ -1,6 +1,12 @@
 """Formulas shared by adjoints: traceable, on the last two axes, array library first."""
 
-from dagsolve.namespace import Array, Namespace
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dagsolve.errors import FactorisationError
+from dagsolve.namespace import Array, Arrays, Namespace, failures_raised
 
 
 def is_complex(x: Array) -> bool:
@@ -49,3 +55,26 @@ def total(*terms: Array | None) -> Array | None:
     for term in given[1:]:
         out = out + term
     return out
+
+
+def factored(
+    xp: Namespace,
+    who: str,
+    a: Array,
+    factorise: Callable[[], Any],
+    failure: str = "cannot be factored: it holds NaN or infinity, or the iteration did not converge",
+) -> Arrays:
+    """The factors that a call of the array library makes of a.
+
+    Raises FactorisationError, whichever way the library tells of a failure: an exception, NaN, or (CuPy) a
+    status that it looks at when asked.
+    """
+    try:
+        with failures_raised(xp):
+            made = factorise()
+        factors = tuple(made) if isinstance(made, tuple) else (made,)
+        if all(xp.all(xp.isfinite(factor)) for factor in factors):
+            return factors
+    except np.linalg.LinAlgError:
+        pass
+    raise FactorisationError(f"{who}: a {tuple(a.shape)} {a.dtype} {failure}")

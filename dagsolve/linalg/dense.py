@@ -4,12 +4,13 @@ Arguments that only steer SciPy's memory (`overwrite_*`, `check_finite`) are acc
 inputs are never overwritten and a failed factorisation always raises.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from dagsolve.errors import ArgumentError, ShapeError
-from dagsolve.namespace import Array
+from dagsolve.errors import ArgumentError, ShapeError, UnsupportedError
+from dagsolve.namespace import Array, namespace_of
 from dagsolve.primitives import PRIMITIVES
 
 _ADJOINT = {0: False, "N": False, 1: True, "T": True, 2: True, "C": True}
@@ -77,6 +78,116 @@ def cho_factor(
 ) -> tuple[Array, bool]:
     """The factor and whether it is the lower one, as `cho_solve` takes them."""
     return cholesky(a, lower), lower
+
+
+def qr(
+    a: Array,
+    overwrite_a: bool = False,
+    lwork: int | None = None,
+    mode: str = "full",
+    pivoting: bool = False,
+    check_finite: bool = True,
+) -> tuple[Array, ...]:
+    """(Q, R) of a matrix of shape (..., m, n), or (R,) where mode is "r".
+
+    mode is "economic" for Q of shape (m, min(m, n)). "full" (SciPy's default) is offered for m ≤ n, where
+    it is the same; the columns that complete the Q of a deep matrix have no derivative.
+    """
+    if pivoting:
+        raise UnsupportedError("qr: pivoting=True is not supported. Leave it out, or permute the columns.")
+    if mode not in ("full", "economic", "r"):
+        raise UnsupportedError(f'qr: mode={mode!r} is not supported. Use "economic", or "r" for R alone.')
+    a = _array(a)
+    deep = a.ndim >= 2 and a.shape[-2] > a.shape[-1]
+    if mode == "full" and deep:
+        raise UnsupportedError(
+            f'qr: mode="full" of a matrix with more rows than columns, shape {tuple(a.shape)}: the columns '
+            'that complete Q have no derivative. Use mode="economic".'
+        )
+    q, r = PRIMITIVES["qr"](a)
+    if mode != "r":
+        return q, r
+    if not deep:
+        return (r,)
+    below = namespace_of(r).zeros((*a.shape[:-2], a.shape[-2] - a.shape[-1], a.shape[-1]), dtype=r.dtype)
+    return (PRIMITIVES["concatenate"](r, below, axis=-2),)
+
+
+def eigh(
+    a: Array,
+    b: None = None,
+    *,
+    lower: bool = True,
+    eigvals_only: bool = False,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    type: int = 1,
+    check_finite: bool = True,
+    subset_by_index: Sequence[int] | None = None,
+    subset_by_value: None = None,
+    driver: str | None = None,
+) -> Any:
+    """(w, v) with a v = v diag(w), w ascending, for the Hermitian a whose triangle is stored; or w alone.
+
+    Each vector's first entry of nearly the largest magnitude is real and positive. Where eigenvalues repeat,
+    only functions of the space that their vectors span have a derivative.
+    """
+    for name, given in (("b", b), ("subset_by_value", subset_by_value)):
+        if given is not None:
+            raise UnsupportedError(f"eigh: {name} is not supported. {_REMEDY[name]}")
+    if type != 1:
+        raise UnsupportedError(f"eigh: type={type} is not supported, only the standard problem (type 1).")
+    if driver not in _DRIVERS:
+        raise ArgumentError(
+            f"eigh: driver must be None, {', '.join(map(repr, _DRIVERS[1:]))}, got {driver!r}"
+        )
+    a = _array(a)
+    if hasattr(a, "__dagsolve_recorder__"):
+        w, v = np.linalg.eigh(a, "L" if lower else "U")
+    else:
+        w, v = PRIMITIVES["eigh"](a if lower else _adjoint(a))
+    if subset_by_index is not None:
+        low, high = (int(k) for k in subset_by_index)
+        if not 0 <= low <= high < a.shape[-1]:
+            raise ArgumentError(
+                f"eigh: subset_by_index must be (low, high) with 0 <= low <= high < {a.shape[-1]}, "
+                f"got {tuple(subset_by_index)}"
+            )
+        w, v = w[..., low : high + 1], v[..., low : high + 1]
+    return w if eigvals_only else (w, v)
+
+
+def eigvalsh(
+    a: Array,
+    b: None = None,
+    *,
+    lower: bool = True,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    type: int = 1,
+    check_finite: bool = True,
+    subset_by_index: Sequence[int] | None = None,
+    subset_by_value: None = None,
+    driver: str | None = None,
+) -> Array:
+    """Eigenvalues, ascending, of the Hermitian a whose triangle is stored. Options as for `eigh`."""
+    return eigh(
+        a,
+        b,
+        lower=lower,
+        eigvals_only=True,
+        type=type,
+        subset_by_index=subset_by_index,
+        subset_by_value=subset_by_value,
+        driver=driver,
+    )
+
+
+_DRIVERS = (None, "ev", "evd", "evr", "evx")  # what the library has is used; the results are the same
+_REMEDY = {
+    "b": "Solve L⁻¹ a L⁻ᴴ with the Cholesky factor L of b instead.",
+    "subset_by_value": "Use subset_by_index, or choose with np.where.",
+}
 
 
 def _array(a: Any) -> Array:

@@ -10,10 +10,12 @@ from dagsolve.primitives import (
     bivariate,
     cholesky,
     contraction,
+    eigh,
     elementary,
     generators,
     hermitian,
     indexing,
+    qr,
     rank_update,
     reductions,
     selection,
@@ -45,6 +47,8 @@ PRIMITIVES: dict[str, Primitive] = {
         solve_triangular,
         rank_update,
         cholesky,
+        qr,
+        eigh,
     )
     for primitive in family.PRIMITIVES
 }

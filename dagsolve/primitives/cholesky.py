@@ -18,7 +18,7 @@ import numpy as np
 from dagsolve.errors import FactorisationError
 from dagsolve.kernels import blas
 from dagsolve.kernels.cholesky import cholesky_reverse
-from dagsolve.kernels.dense import adjoint, copyltu, phi
+from dagsolve.kernels.dense import adjoint, copyltu, factored, phi
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.solve_triangular import solve_triangular
@@ -29,12 +29,7 @@ SMALL = 64  # order below which a call per matrix costs more than its flops
 
 
 def forward(xp: Namespace, a: Array) -> Array:
-    try:
-        l = xp.linalg.cholesky(copyltu(xp, a))
-    except np.linalg.LinAlgError:
-        l = None
-    if l is None or not xp.all(xp.isfinite(xp.linalg.diagonal(l))):  # some libraries let NaN through
-        raise FactorisationError(f"cholesky: a {tuple(a.shape)} {a.dtype} is not positive definite")
+    (l,) = factored(xp, "cholesky", a, lambda: xp.linalg.cholesky(copyltu(xp, a)), "is not positive definite")
     return l
 
 

@@ -11,7 +11,7 @@ and with X op(tri Ṫ), X̄ op(T)⁻ᴴ, tri(-Xᴴ B̄) or tri(-B̄ᴴ X) if `ri
 Reference: M. Seeger et al., arXiv:1710.08717 (2017).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from dagsolve.errors import FactorisationError
 from dagsolve.kernels import blas
 from dagsolve.kernels.dense import adjoint, total
-from dagsolve.namespace import Array, Arrays, Namespace
+from dagsolve.namespace import Array, Arrays, Namespace, triangular_solver
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.triangle_product import triangle_product
 from dagsolve.sampling import random_array, random_triangular
@@ -72,7 +72,10 @@ def forward(
 def forward_kernel(
     xp: Namespace, t: Array, b: Array, *, unit_diagonal: bool = False, **params: bool
 ) -> Array:
-    """By BLAS in place on a copy of b, a matrix of the stack at a time."""
+    """By BLAS in place on a copy of b, a matrix of the stack at a time; on a device by its library."""
+    solver = triangular_solver(xp)
+    if solver is not None:
+        return _by_library(solver, xp, t, b, unit_diagonal=unit_diagonal, **params)
     stacked_small = t.ndim > 2 and t.shape[-1] <= SMALL  # one call for the whole stack
     if stacked_small or not (xp is np and blas.supports(t, b)):
         return forward(xp, t, b, unit_diagonal=unit_diagonal, **params)
@@ -84,6 +87,32 @@ def forward_kernel(
     for index in np.ndindex(*lead):
         blas.trsm(t[index], x[index], unit_diagonal=unit_diagonal, **params)
     return x
+
+
+def _by_library(
+    solver: Callable[..., Array],
+    xp: Namespace,
+    t: Array,
+    b: Array,
+    *,
+    lower: bool = True,
+    transposed: bool = False,
+    right: bool = False,
+    unit_diagonal: bool = False,
+) -> Array:
+    """By a solver in SciPy's signature. X = B op(T)⁻¹ is solved as op(T)ᴴ Xᴴ = Bᴴ."""
+    if not unit_diagonal:
+        _refuse_singular(xp, t)
+    dtype = xp.result_type(t, b)
+    lead = broadcast_shapes(tuple(t.shape[:-2]), tuple(b.shape[:-2]))
+    t = xp.broadcast_to(t, (*lead, *t.shape[-2:])).astype(dtype, copy=False)
+    b = xp.broadcast_to(b, (*lead, *b.shape[-2:])).astype(dtype, copy=False)
+    if not b.size:
+        return b.copy()
+    trans = "C" if transposed != right else "N"
+    columns = adjoint(xp, b) if right else b
+    x = solver(t, columns, trans=trans, lower=lower, unit_diagonal=unit_diagonal)
+    return adjoint(xp, x) if right else x
 
 
 def specs(t: Spec, b: Spec, *, right: bool = False, **params: bool) -> Specs:

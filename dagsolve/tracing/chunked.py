@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from operator import getitem
 from typing import Any
 
 import dask
@@ -92,10 +93,11 @@ class _Builder:
                 if node.primitive in (INPUT, CONSTANT, *GENERATORS):
                     values[node.results[0]] = self._leaf(node)
                 else:
-                    operands = [values[v] for v in node.operands]
-                    made = self._call(node, operands)
-                    self._note_scope(made, operands, node)
-                    values[node.results[0]] = made
+                    for v, made in zip(
+                        node.results, self._call(node, [values[v] for v in node.operands]), strict=True
+                    ):
+                        self._note_scope(made, node)
+                        values[v] = made
             arrays = [values[v] for v in graph.outputs]
             merged = HighLevelGraph.merge(*(y.dask for y in arrays))
             keys = [key for y in arrays for key in _keys(y)]
@@ -147,10 +149,11 @@ class _Builder:
             self.layouts[value] = Layout(chunks, tuple(made))
         return da.Array({key: (_placeholder,) for key in keys}, name, chunks, dtype=of.dtype)
 
-    def _call(self, node: Node, operands: list[Any]) -> Any:
+    def _call(self, node: Node, operands: list[Any]) -> tuple[Any, ...]:
         primitive, params = find(node.primitive), dict(node.params)
         rule = self._rule(primitive, operands)
-        return self._one_chunk(node, operands) if rule is None else rule(*operands, **params)
+        made = self._one_chunk(node, operands) if rule is None else rule(*operands, **params)
+        return made if isinstance(made, tuple) else (made,)
 
     def _rule(self, primitive: Primitive, operands: list[Any]) -> Callable[..., Any] | None:
         if primitive.name in TILED and all(
@@ -166,22 +169,34 @@ class _Builder:
         )
         return partial(primitive.forward, np) if elementwise else None
 
-    def _one_chunk(self, node: Node, operands: list[Any]) -> Any:
-        of = self.graph.spec(node.results[0])
+    def _one_chunk(self, node: Node, operands: list[Any]) -> tuple[Any, ...]:
+        """The results of one task on whole arrays; several are taken apart by a task each."""
+        specs = [self.graph.spec(v) for v in node.results]
         whole_operands = [x.rechunk(x.shape) if x.ndim else x for x in operands]
-        nbytes = sum(x.nbytes for x in whole_operands) + of.nbytes
+        nbytes = sum(x.nbytes for x in (*whole_operands, *specs))
         self.gathered.append(f"{node.primitive}: runs in one chunk of {nbytes:,} bytes ({node.scope})")
         name = f"{node.primitive}-{tokenize(node.params, *(x.name for x in whole_operands))}"
-        task = (
+        call = (
             partial(apply, node.primitive, **dict(node.params)),
             *(key for x in whole_operands for key in _keys(x)),
         )
-        dsk = HighLevelGraph.from_collections(
-            name, {(name, *(0,) * of.ndim): task}, dependencies=whole_operands
+        layers: dict[str, dict[Any, Any]]
+        if len(specs) == 1:
+            layers = {name: {(name, *(0,) * specs[0].ndim): call}}
+        else:
+            layers = {name: {name: call}}
+            for k, of in enumerate(specs):
+                layers[f"{name}-{k}"] = {(f"{name}-{k}", *(0,) * of.ndim): (getitem, name, k)}
+        above = HighLevelGraph.from_collections(name, layers[name], dependencies=whole_operands)
+        dependencies = {**above.dependencies, **{layer: {name} for layer in layers if layer != name}}
+        dsk = HighLevelGraph({**above.layers, **layers}, dependencies)
+        taken = [layer for layer in layers if layer != name] or [name]
+        return tuple(
+            da.Array(dsk, layer, whole(of.shape), dtype=of.dtype)
+            for layer, of in zip(taken, specs, strict=True)
         )
-        return da.Array(dsk, name, whole(of.shape), dtype=of.dtype)
 
-    def _note_scope(self, made: Any, operands: list[Any], node: Node) -> None:
+    def _note_scope(self, made: Any, node: Node) -> None:
         scope = self.recorder.columns.scope_table.add(node.scope)
         for layer in made.dask.layers:
             self.scopes.setdefault(layer, scope)

@@ -13,6 +13,7 @@ import numpy as np
 from dagsolve.errors import ShapeError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.tracing.contractions import cross_products, dot, einsum, inner, matmul, outer, tensordot
+from dagsolve.tracing.factorisations import cholesky, eigh, eigvalsh, qr
 from dagsolve.tracing.indexing import getitem
 from dagsolve.tracing.scope import source_scope
 
@@ -270,22 +271,6 @@ def full_like(
     return broadcast_to(astype(fill_value, dtype), shape)
 
 
-def cholesky(a: Any, *, upper: bool = False) -> Any:
-    """Factor of the Hermitian matrix whose lower triangle is stored.
-
-    Of a computed matrix only the lower triangle is ever needed; an input is taken to be Hermitian, and gets
-    the symmetric representative of its gradient.
-    """
-    if upper:
-        raise UnsupportedError(
-            f"np.linalg.cholesky with upper=True (at {source_scope()}). Use the lower factor's transpose."
-        )
-    recorder = getattr(a, "__dagsolve_recorder__", None)
-    if recorder is not None and a.id in recorder.inputs and a.ndim >= 2 and a.shape[-1] == a.shape[-2]:
-        a = _P["hermitian"](a, a)
-    return _P["cholesky"](a)
-
-
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     if not (
         ord is None or (ord == "fro" and x.ndim == 2) or (ord == 2 and (axis is not None or x.ndim == 1))
@@ -341,7 +326,8 @@ COMPOSED: dict[Any, Callable[..., Any]] = {
     np.zeros_like: _like(0.0), np.ones_like: _like(1.0), np.full_like: full_like, np.take: take, np.cumsum: cumsum,
     np.dot: dot, np.inner: inner, np.outer: outer,
     np.vdot: lambda a, b: inner(np.conj(reshape(a, -1)), np.reshape(b, -1)),
-    np.tensordot: tensordot, np.einsum: einsum, np.linalg.cholesky: cholesky, np.linalg.norm: norm,
+    np.tensordot: tensordot, np.einsum: einsum, np.linalg.norm: norm,
+    np.linalg.cholesky: cholesky, np.linalg.qr: qr, np.linalg.eigh: eigh, np.linalg.eigvalsh: eigvalsh,
     np.linalg.matmul: matmul, np.linalg.outer: outer, np.linalg.multi_dot: cross_products,
     np.linalg.diagonal: diagonal, np.linalg.trace: trace,
     np.shape: lambda a: a.shape, np.ndim: lambda a: a.ndim,

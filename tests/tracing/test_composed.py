@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import dagsolve as ds
-from dagsolve.errors import ShapeError, UnsupportedError
-from dagsolve.sampling import random_spd
+from dagsolve.errors import ArgumentError, ShapeError, UnsupportedError
+from dagsolve.sampling import random_separated, random_spd
 from dagsolve.tracing.composed import COMPOSED, METHODS
 from tests.tracing.values import value
 
@@ -15,6 +15,7 @@ V, W = RNG.standard_normal((2, 5))
 T = RNG.standard_normal((2, 3, 5))
 SQUARE, SPD = RNG.standard_normal((5, 5)), random_spd(RNG, n=5)
 Z = RNG.standard_normal((3, 5)) + 1j * RNG.standard_normal((3, 5))
+SEPARATED = random_separated(RNG, n=5)
 REDUCED = [{}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 2)}, {"axis": (), "keepdims": True}]
 
 # function -> (call, arguments): at least one call of every entry of the table
@@ -96,6 +97,16 @@ CALLS = {
         (np.linalg.norm, A), (lambda x: np.linalg.norm(x, axis=0), A), (np.linalg.norm, Z),
         (lambda x: np.linalg.norm(x, "fro"), A),
     ],
+    np.linalg.qr: [
+        (lambda x: np.linalg.qr(x).Q, A), (lambda x: np.linalg.qr(x.T, mode="complete")[1], A.T),
+        (lambda x: np.linalg.qr(x, "r"), SQUARE),
+    ],
+    np.linalg.eigh: [
+        (lambda a: np.linalg.eigh(a).eigenvalues, SEPARATED),
+        (lambda a: np.square(np.linalg.eigh(a, "U").eigenvectors), SEPARATED),  # NumPy's signs are not ours
+        (lambda x: np.square(np.linalg.eigh(x @ x.T)[1]), SQUARE),
+    ],
+    np.linalg.eigvalsh: [(np.linalg.eigvalsh, SPD), (lambda a: np.linalg.eigvalsh(a, UPLO="U"), SPD)],
     np.linalg.matmul: [
         (np.linalg.matmul, A, B.T), (lambda x, y: x @ y, V, W), (lambda x, y: y @ x, A.T, T),
         (lambda x: V @ x, SQUARE),
@@ -145,7 +156,7 @@ def test_value_and_derivative(call, args):
     found = value(call, *args)
     assert (found.shape, found.dtype) == (np.shape(expected), expected.dtype)
     np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
-    hermitian = any(x is SPD for x in args)
+    hermitian = any(x is SPD or x is SEPARATED for x in args)
     ds.testing.check_grads(call, args, order=1, scheduler="sync", hermitian=hermitian)
 
 
@@ -165,6 +176,9 @@ def test_value_and_derivative(call, args):
         (lambda x: np.diag(x, 1), UnsupportedError, "k=1"),
         (lambda x: np.linalg.norm(x, 1), UnsupportedError, "ord=1"),
         (lambda x: np.linalg.cholesky(x @ x.T, upper=True), UnsupportedError, "upper=True"),
+        (lambda x: np.linalg.qr(x, mode="raw"), UnsupportedError, "mode='raw'"),
+        (lambda x: np.linalg.qr(x.T, mode="complete"), UnsupportedError, "more rows than columns"),
+        (lambda x: np.linalg.eigh(x @ x.T, "X")[0], ArgumentError, "UPLO must be"),
     ],
 )
 def test_what_is_not_supported_is_said(call, error, message):

@@ -1,0 +1,126 @@
+"""Eigenvalues and eigenvectors of a Hermitian A = V diag(w) Vᴴ, given by its lower triangle.
+
+w is ascending, V unitary. Of each vector, the first entry whose magnitude is within a hundredth of the
+largest is real and positive, so that V is the same whichever library computed it. What stands above the
+diagonal of A is never read and the cotangent is that of the stored triangle, as for `cholesky`. With
+F_ij = 1 / (w_j - w_i), K = Vᴴ copyltu(Ȧ) V in the pushforward and K = Vᴴ V̄ in the pullback,
+
+    pushforward    ẇ = Re diag K,   V̇ = V (F ∘ K)
+    pullback       Ā = V (diag w̄ + F ∘ (K - Kᴴ) / 2) Vᴴ,   Ā_stored = tril(Ā) + tril(Ā, -1)
+
+where a complex V has a term more, which keeps the first large entry of each vector real.
+
+F_ij is zero where |w_j - w_i| ≤ ε^¾ max |w|, ε the rounding unit: there the vectors are not defined, only the
+space that they span. First derivatives of a function of such spaces are exact with this rule (the numerator
+vanishes with the gap), nothing is ever infinite, and second derivatives leave out what repeated eigenvalues
+would add. A derivative with respect to w alone never divides.
+Reference: M. Seeger et al., arXiv:1710.08717 (2017).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dagsolve.kernels.dense import adjoint, copyltu, factored, is_complex, phi, total
+from dagsolve.namespace import Array, Arrays, Namespace
+from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
+from dagsolve.primitives.triangle_product import triangle_product
+from dagsolve.sampling import random_separated
+
+NEARLY_LARGEST = 0.99  # entries this close to the largest count as equal: rounding must not choose the sign
+
+
+def forward(xp: Namespace, a: Array) -> Arrays:
+    whole = a if xp is np else copyltu(xp, a)  # NumPy reads the lower triangle only
+    w, v = factored(xp, "eigh", a, lambda: xp.linalg.eigh(whole))
+    pivot = _pivot(xp, v)
+    if is_complex(v):
+        return w, v * (xp.conj(pivot) / xp.abs(pivot))
+    return w, xp.where(pivot < 0, -v, v)
+
+
+def _chosen(xp: Namespace, v: Array) -> Array:
+    """True at one entry of each column, the first that is nearly the largest."""
+    size = xp.abs(v)
+    places = xp.arange(v.shape[-2], 0, -1, dtype=size.dtype)[:, None]
+    large = size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True)
+    rank = xp.where(large, places, 0.0 * places)
+    return rank == xp.max(rank, axis=-2, keepdims=True)
+
+
+def _pivot(xp: Namespace, v: Array) -> Array:
+    """The chosen entry of each column, (..., 1, n)."""
+    return xp.sum(xp.where(_chosen(xp, v), v, 0.0 * v), axis=-2, keepdims=True)
+
+
+def _reciprocal_gaps(xp: Namespace, w: Array) -> Array:
+    """F: 1 / (w_j - w_i), zero on the diagonal and wherever the two count as equal."""
+    gap = w[..., None, :] - w[..., :, None]
+    smallest = float(xp.finfo(w.dtype).eps) ** 0.75 * xp.max(xp.abs(w), axis=-1, keepdims=True)
+    equal = xp.abs(gap) <= smallest[..., None]
+    one = xp.ones_like(gap)
+    return xp.where(equal, 0.0 * one, one / xp.where(equal, one, gap))
+
+
+def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
+    (a_dot,) = tangents
+    v = saved.v
+    k = xp.matmul(adjoint(xp, v), xp.matmul(copyltu(xp, a_dot), v))
+    w_dot = xp.real(xp.linalg.diagonal(k)) if is_complex(k) else xp.linalg.diagonal(k)
+    v_dot = xp.matmul(v, _reciprocal_gaps(xp, saved.w) * k)
+    if is_complex(v):
+        chosen = _chosen(xp, v)
+        moved = xp.sum(xp.where(chosen, v_dot, 0.0 * v_dot), axis=-2, keepdims=True)
+        v_dot = v_dot - v * (1j * (xp.imag(moved) / xp.real(_pivot(xp, v))))
+    return w_dot, v_dot
+
+
+def pullback(
+    xp: Namespace, saved: Saved, cotangents: tuple[Array | None, ...], wanted: Wanted
+) -> tuple[Array | None, ...]:
+    w_bar, v_bar = cotangents
+    v = saved.v
+    middle = None
+    if v_bar is not None:
+        if is_complex(v):
+            v_bar = v_bar - _phase_cotangent(xp, v, v_bar)
+        turned = _reciprocal_gaps(xp, saved.w) * xp.matmul(adjoint(xp, v), v_bar)
+        middle = xp.matmul(v, 0.5 * (turned + adjoint(xp, turned)))
+    scaled = None if w_bar is None else v * w_bar[..., None, :]
+    stored = triangle_product(total(scaled, middle), adjoint(xp, v))
+    return (2 * phi(xp, stored),)
+
+
+def _phase_cotangent(xp: Namespace, v: Array, v_bar: Array) -> Array:
+    """What V̄ has in the directions that only turn the phases, moved to the entries that are kept real."""
+    turn = xp.sum(xp.imag(v_bar * xp.conj(v)), axis=-2, keepdims=True) / xp.real(_pivot(xp, v))
+    return xp.where(_chosen(xp, v), 1j * turn, 0.0 * v)
+
+
+def cost(operands: Specs, results: Specs) -> Cost:
+    flops = float(results[1].size) * results[1].shape[-1]
+    return Cost(9 * flops, 5 * flops, 3 * results[1].size)
+
+
+def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    yield (random_separated(rng, n=1),)
+    yield (random_separated(rng, n=2),)
+    yield (random_separated(rng, n=7),)
+    yield (random_separated(rng, 2, 3, n=3),)
+    yield (random_separated(rng, n=5, dtype=complex),)
+    yield (random_separated(rng, 2, n=3, dtype=complex),)
+
+
+eigh = Primitive(
+    "eigh",
+    "a(n,n) -> w(n), v(n,n)",
+    forward,
+    pushforward,
+    pullback,
+    saves={"a": ("w", "v")},
+    cost=cost,
+    examples=examples,
+)
+
+PRIMITIVES = (eigh,)

@@ -1,0 +1,78 @@
+"""NumPy's matrix factorisations for tracers, in `np.linalg` signatures.
+
+Of a computed Hermitian matrix only the lower triangle is ever needed; an input is taken to be Hermitian, and
+gets the symmetric representative of its gradient.
+"""
+
+from typing import Any, NamedTuple
+
+from dagsolve.errors import ArgumentError, UnsupportedError
+from dagsolve.primitives import PRIMITIVES
+from dagsolve.tracing.scope import source_scope
+
+_P = PRIMITIVES
+
+
+class QRResult(NamedTuple):
+    """The factors of `qr`, under NumPy's names."""
+
+    Q: Any
+    R: Any
+
+
+class EighResult(NamedTuple):
+    """What `eigh` finds, under NumPy's names."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+def cholesky(a: Any, *, upper: bool = False) -> Any:
+    """Factor of the Hermitian matrix whose lower triangle is stored."""
+    if upper:
+        raise UnsupportedError(
+            f"np.linalg.cholesky with upper=True (at {source_scope()}). Use the lower factor's transpose."
+        )
+    return _P["cholesky"](_hermitian(a))
+
+
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """(Q, R), or R alone where mode is "r"; "complete" for matrices that are not deep."""
+    if mode not in ("reduced", "complete", "r"):
+        raise UnsupportedError(
+            f'np.linalg.qr with mode={mode!r} (at {source_scope()}). Use "reduced" or "r".'
+        )
+    if mode == "complete" and a.ndim >= 2 and a.shape[-2] > a.shape[-1]:
+        raise UnsupportedError(
+            f'np.linalg.qr with mode="complete" of a matrix with more rows than columns, shape {a.shape} '
+            f'(at {source_scope()}): the columns that complete Q have no derivative. Use "reduced".'
+        )
+    q, r = _P["qr"](a)
+    return r if mode == "r" else QRResult(q, r)
+
+
+def eigh(a: Any, UPLO: str = "L") -> EighResult:
+    """Eigenvalues (ascending) and eigenvectors of the Hermitian matrix whose triangle UPLO is stored."""
+    return EighResult(*_P["eigh"](_stored(a, UPLO)))
+
+
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    """Eigenvalues, ascending; the vectors are computed for the gradient's sake."""
+    return _P["eigh"](_stored(a, UPLO))[0]
+
+
+def _stored(a: Any, uplo: str) -> Any:
+    """The matrix with its triangle below the diagonal."""
+    if str(uplo).upper() not in ("L", "U"):
+        raise ArgumentError(f'eigh: UPLO must be "L" or "U", got {uplo!r} (at {source_scope()})')
+    if str(uplo).upper() == "L" or a.ndim < 2:
+        return _hermitian(a)
+    flipped = _P["transpose"](_hermitian(a), axes=(-1, -2))
+    return _P["conjugate"](flipped) if a.dtype.kind == "c" else flipped
+
+
+def _hermitian(a: Any) -> Any:
+    recorder = getattr(a, "__dagsolve_recorder__", None)
+    if recorder is not None and a.id in recorder.inputs and a.ndim >= 2 and a.shape[-1] == a.shape[-2]:
+        return _P["hermitian"](a, a)
+    return a
