@@ -127,7 +127,7 @@ class Backend:
 
     @staticmethod
     def can_run(name: str, args: Any, kwargs: Any) -> bool | str:
-        if kwargs.get("topo_order") is not None or len(args) > 3:
+        if kwargs.get("topo_order", args[3] if len(args) > 3 else None) is not None:
             return "the order is that of the ids; topo_order cannot be chosen"
         return True
 
