@@ -10,6 +10,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+from dask.base import compute, optimize
 from distributed import Client, LocalCluster
 
 import dagsolve as ds
@@ -99,7 +100,7 @@ def test_gradients_of_programs(arrays, name):
     assert [g.dtype for g in found] == [x.dtype, y.dtype]
     value, bars = ds.value_and_gradients(z, (x, y))
     assert isinstance(bars, tuple)
-    value, first, *seconds = dask.compute(value, found, *bars, scheduler="threads")
+    value, first, *seconds = compute(value, found, *bars, scheduler="threads")
     expected = autograd.value_and_grad(lambda xs: program(anp, *xs))(arrays)
     assert value == pytest.approx(expected[0], rel=1e-12)
     assert_close(first, expected[1])
@@ -111,7 +112,7 @@ def test_reductions_in_trees(arrays, split_every):
     x, y = lazily(*arrays)
     z = da.sum(da.sin(x) * y, split_every=split_every) * da.mean(x * x, split_every=split_every)
     expected = autograd.grad(lambda xs: anp.sum(anp.sin(xs[0]) * xs[1]) * anp.mean(xs[0] * xs[0]))(arrays)
-    assert_close(dask.compute(*ds.gradients(z, [x, y])), expected)
+    assert_close(compute(*ds.gradients(z, [x, y])), expected)
 
 
 def test_map_blocks_and_rechunk(arrays):
@@ -142,7 +143,7 @@ def test_gaussian_process(rng, chunks):
         x,
         y,
     )
-    found = dask.compute(*ds.gradients(z, [x, y]))
+    found = compute(*ds.gradients(z, [x, y]))
     expected = autograd.grad(
         lambda xs: f(anp, anp.linalg.cholesky, lambda l, b: asl.solve_triangular(l, b, lower=True), *xs)
     )((a, b))
@@ -155,9 +156,9 @@ def test_cotangents_start_the_sweep(arrays, rng):
     w = rng.standard_normal((11, 7))
     expected = autograd.grad(lambda xs: anp.sum(w * anp.sin(xs[0]) * xs[1]))(arrays)
     z = da.sin(x) * y
-    assert_close(dask.compute(*ds.gradients(z, [x, y], cotangent=w)), expected)
+    assert_close(compute(*ds.gradients(z, [x, y], cotangent=w)), expected)
     lazy = da.from_array(w, chunks=(5, 7))
-    assert_close(dask.compute(*ds.gradients(z, [x, y], cotangent=lazy)), expected)
+    assert_close(compute(*ds.gradients(z, [x, y], cotangent=lazy)), expected)
 
 
 def test_gradient_towards_an_intermediate_value(arrays):
@@ -188,7 +189,7 @@ def test_nothing_is_loaded_while_building_and_every_chunk_once_per_run(arrays, s
     value, g = ds.value_and_gradients(z, x)
     assert data.loads == 0
     for run in (1, 2):
-        found, bar = dask.compute(value, g, scheduler=scheduler)
+        found, bar = compute(value, g, scheduler=scheduler)
         assert data.loads == 6 * run
     expected = autograd.value_and_grad(lambda x: anp.sum(anp.sin(x) ** 2) + anp.mean(x) ** 2)(arrays[0])
     assert found == pytest.approx(expected[0], rel=1e-12)
@@ -300,7 +301,7 @@ def test_optimised_programs_are_refused(arrays):
     """Fusion swallowed the chunks of x: the gradient would be zero without a word."""
     x, y = lazily(*arrays)
     middle = x * y
-    (fused,) = dask.optimize(da.sum(da.sin(middle)))
+    (fused,) = optimize(da.sum(da.sin(middle)))
     with pytest.raises(ArgumentError, match=r"does not hold chunk .* of xs\[0\].*dask.optimize"):
         ds.gradients(fused, middle)
 

@@ -14,7 +14,7 @@ Point = namedtuple("Point", "x y")
 @dataclasses.dataclass(frozen=True)
 class Kernel:
     scale: object
-    lengths: list
+    lengths: list[object]
 
 
 @dataclasses.dataclass
@@ -29,7 +29,7 @@ VALUES = [
     [1.0, (2.0, [3.0])],
     {"b": 1.0, "a": {"c": [2.0]}},
     OrderedDict([("b", 1.0), ("a", 2.0)]),
-    defaultdict(list, {"a": 1.0}),
+    defaultdict(float, {"a": 1.0}),
     Point(1.0, Point(2.0, [3.0])),
     Kernel(1.0, [2.0, 3.0]),
     Model(Kernel(1.0, [2.0, 3.0]), {"n": Kernel(4.0, [])}),
