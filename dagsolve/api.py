@@ -7,7 +7,6 @@ import numpy as np
 
 from dagsolve.arguments import argument_numbers, by_argument, like, matching, number, spec_leaf, traced
 from dagsolve.errors import ArgumentError, DtypeError, ShapeError
-from dagsolve.executor import RunReport
 from dagsolve.graph import Graph
 from dagsolve.namespace import Array
 from dagsolve.nesting import inlined, inlined_tangents, inlined_values, is_nested
@@ -15,6 +14,7 @@ from dagsolve.operators import OperatorMatrix
 from dagsolve.options import Options
 from dagsolve.pipeline import FORWARD, PULLBACK, REVERSE, TANGENT, Compiled, compile_trace, executor_for, run
 from dagsolve.planning.actions import Plan
+from dagsolve.reports import RunReport
 from dagsolve.specs import spec_of
 from dagsolve.tracing.reverse import operator_matrix as _operator_matrix
 from dagsolve.tracing.trace import Trace

@@ -1,4 +1,4 @@
-"""What runs a plan: the protocol, the record of a run, and the serial reference.
+"""What runs a plan: the protocol, and the serial reference.
 
     values = executor.execute(plan, leaves)     value id -> array, for every output of the plan
 
@@ -8,11 +8,9 @@ The serial executor follows the plan's actions one by one in this process. Threa
 
 import os
 import resource
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import psutil
@@ -23,68 +21,15 @@ from dagsolve.errors import ArgumentError, PlanError
 from dagsolve.namespace import Array
 from dagsolve.planning.actions import Drop, Plan, Recompute, Run, Spill
 from dagsolve.planning.budget import resident_bytes
-from dagsolve.storage import StoreStatistics, TileStore
+from dagsolve.reports import THIS_PROCESS, BlockDone, Listener, RunReport, recording
+from dagsolve.storage import TileStore
 
 Leaves = Mapping[int, Any]
 """Value id -> array, number, or a node or reference of an existing Dask graph."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockDone:
-    """One block has been run."""
-
-    key: str
-    """Unique within a run; the same again if the block had to be repeated."""
-    label: str
-    seconds: float
-
-
-Listener = Callable[[BlockDone], None]
 Watch = Callable[[Plan, bool | None], AbstractContextManager[Listener]]
 """Opens a listener for one run, given the user's `progress` option."""
-
-
-@dataclass
-class RunReport:
-    """What one run took; kept by an executor as `last_report`."""
-
-    elapsed_seconds: float = 0.0
-    blocks: dict[str, int] = field(default_factory=dict)
-    """Label -> blocks run, repetitions included."""
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Label -> seconds inside those blocks."""
-    durations: list[float] = field(default_factory=list, repr=False)
-    """Seconds of every block run, in the order in which they were announced."""
-    peak_bytes: dict[str, int] = field(default_factory=dict)
-    """Process or worker -> growth of its resident memory at the peak of the run."""
-    store_peak_bytes: int = 0
-    """The most that one TileStore held in RAM."""
-    spilled_bytes: int = 0
-    loaded_bytes: int = 0
-
-    def add(self, done: BlockDone) -> None:
-        """Counts one block."""
-        self.blocks[done.label] = self.blocks.get(done.label, 0) + 1
-        self.durations.append(done.seconds)
-        self.seconds[done.label] = self.seconds.get(done.label, 0.0) + done.seconds
-
-    def add_store(self, moved: StoreStatistics) -> None:
-        """Counts what one store held and moved."""
-        self.store_peak_bytes = max(self.store_peak_bytes, moved.peak_ram_bytes)
-        self.spilled_bytes += moved.spilled_bytes
-        self.loaded_bytes += moved.loaded_bytes
-
-
-def recording(report: RunReport, listener: Listener) -> Listener:
-    """A listener that also counts in a report; it may be called from several threads."""
-    lock = threading.Lock()
-
-    def hear(done: BlockDone) -> None:
-        with lock:
-            report.add(done)
-        listener(done)
-
-    return hear
 
 
 class Capacity(NamedTuple):
@@ -210,7 +155,7 @@ class SerialExecutor:
     ) -> dict[int, Array]:
         """Every output of the plan, by value id; see `Executor.execute`."""
         checked_leaves(plan, leaves)
-        report, memory, start = RunReport(), ResidentMemory(), time.perf_counter()
+        report, memory, start = RunReport(plan=plan), ResidentMemory(), time.perf_counter()
         given = _computed(leaves, graph)
         with (
             TileStore(self._directory, budget_bytes=plan.store_bytes) as store,
@@ -230,14 +175,14 @@ class SerialExecutor:
             values = {value: store[value] if value in store else given[value] for value in plan.outputs}
             report.add_store(store.statistics)
         report.elapsed_seconds = time.perf_counter() - start
-        report.peak_bytes["this process"] = memory.peak_growth_bytes()
+        report.peak_bytes[THIS_PROCESS] = memory.peak_growth_bytes()
         self.last_report = report
         return values
 
 
 def _run(plan: Plan, index: int, store: TileStore, given: Mapping[int, Any]) -> BlockDone:
     block = plan.dag.blocks[index]
-    start = time.perf_counter()
+    began, start = time.time(), time.perf_counter()
     try:
         inputs = [store[value] if value in store else given[value] for value in block.reads]
     except KeyError as fault:
@@ -249,7 +194,7 @@ def _run(plan: Plan, index: int, store: TileStore, given: Mapping[int, Any]) -> 
     for value, array in zip(block.writes, made, strict=True):
         if value not in store:  # a recomputed block makes again what is absent
             store[value] = array
-    return BlockDone(f"{index}", block.label, time.perf_counter() - start)
+    return BlockDone(f"{index}", block.label, time.perf_counter() - start, index, start=began)
 
 
 def _computed(leaves: Leaves, graph: Mapping[Any, Any] | None) -> dict[int, Any]:

@@ -12,12 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from distributed import get_worker
 
-from dagsolve.executor import BlockDone, Listener
 from dagsolve.planning.actions import Plan, Recompute, Run
+from dagsolve.reports import BlockDone, Listener
 
 TOPIC = "dagsolve"
 _LISTENERS: dict[str, Listener] = {}  # name of a run of this process -> its listener
@@ -40,14 +41,18 @@ def listening(run: str, listener: Listener) -> Iterator[None]:
 def announce(run: str, done: BlockDone) -> None:
     """Tells the listener of a run, in this process or through the worker's scheduler."""
     listener = _LISTENERS.get(run)
-    if listener is not None:
-        listener(done)
-        return
     try:
         worker = get_worker()
-    except ValueError:  # the run is over, or the tasks were taken elsewhere
+    except ValueError:  # threads of this process, or the tasks were taken elsewhere
+        if listener is not None:
+            listener(done)
         return
-    worker.log_event(TOPIC, [run, done.key, done.label, done.seconds])
+    if listener is not None:  # a worker inside this process
+        listener(replace(done, worker=worker.address))
+    else:
+        worker.log_event(
+            TOPIC, [run, done.key, done.label, done.seconds, done.block, worker.address, done.start]
+        )
 
 
 def receive(event: tuple[float, Any]) -> None:

@@ -27,15 +27,14 @@ from dagsolve.executor import (
     Executor,
     Leaves,
     ResidentMemory,
-    RunReport,
     SerialExecutor,
     Watch,
-    recording,
 )
 from dagsolve.namespace import Array
 from dagsolve.planning.actions import Plan
 from dagsolve.planning.budget import resident_bytes
 from dagsolve.planning.cost import DISTRIBUTED
+from dagsolve.reports import THIS_PROCESS, RunReport, recording
 from dagsolve.scheduler.events import TOPIC, listening, receive, watch
 from dagsolve.scheduler.placement import AnyWorker, Places, Priorities, homes
 from dagsolve.scheduler.tasks import TaskGraph, task_graph
@@ -48,6 +47,7 @@ _ANSWER_SECONDS = 5.0  # an idle scheduler answers within this, or counts as gon
 _BUSY_SECONDS = 60.0  # one that reads a large graph
 _IMPORT_SECONDS = 120.0  # one whose workers import dagsolve for the first time
 _LOOK_SECONDS = 0.5
+_EVENT_SECONDS = 0.25  # announcements are batched: the last come behind the results
 _WORKERS_BACK_SECONDS = 20.0  # a nanny starts its worker again within this
 
 
@@ -118,7 +118,8 @@ class ThreadsExecutor:
         progress: bool | None = None,
     ) -> dict[int, Array]:
         """Every output of the plan, by value id; see `Executor.execute`."""
-        report, memory, start = RunReport(), ResidentMemory(), time.perf_counter()
+        report = RunReport(plan=plan, threads=self.capacity().threads)
+        memory, start = ResidentMemory(), time.perf_counter()
         run = _run_name(plan)
         made = task_graph(plan, leaves, run, graph=graph)
         keys = list(made.outputs.values())
@@ -132,7 +133,7 @@ class ThreadsExecutor:
             found = dask.threaded.get(made.tasks, keys, cache=store) if keys else ()
             report.add_store(store.statistics)
         report.elapsed_seconds = time.perf_counter() - start
-        report.peak_bytes["this process"] = memory.peak_growth_bytes()
+        report.peak_bytes[THIS_PROCESS] = memory.peak_growth_bytes()
         self.last_report = report
         return _outputs(plan, leaves, made, found)
 
@@ -150,8 +151,7 @@ class ClusterExecutor:
 
         Raises SchedulerError when the scheduler does not answer or has no workers.
         """
-        self._check()
-        threads = self._ask(lambda: self._client.nthreads())
+        threads = self._check()
         return Capacity(len(threads), max(threads.values(), default=1), TRANSFER_BYTES, distributed=True)
 
     def base_bytes(self) -> int:
@@ -168,8 +168,8 @@ class ClusterExecutor:
         progress: bool | None = None,
     ) -> dict[int, Array]:
         """Every output of the plan, by value id; see `Executor.execute`."""
-        self._check()
-        report, start = RunReport(), time.perf_counter()
+        threads = self._check()
+        report, start = RunReport(plan=plan, threads=sum(threads.values())), time.perf_counter()
         run = _run_name(plan)
         made = task_graph(plan, leaves, run, graph=graph, inline_bytes=_INLINE_BYTES)
         with ExitStack() as stack:
@@ -178,17 +178,17 @@ class ClusterExecutor:
             stack.enter_context(listening(run, recording(report, shown)))
             self._client.subscribe_topic(TOPIC, receive)  # once or a hundred times, it is the same
             stack.enter_context(self._installed(run, plan, made))
-            futures = stack.enter_context(self._submitted(made, self._places(plan, made)))
+            futures = stack.enter_context(self._submitted(made, self._places(plan, made, threads)))
             self._wait(futures)
             found = self._gather(futures)
             self._add_worker_reports(report)
+            _hear_out(report, plan.tasks)
         report.elapsed_seconds = time.perf_counter() - start
         self.last_report = report
         return _outputs(plan, leaves, made, found)
 
-    def _places(self, plan: Plan, made: TaskGraph) -> Places:
+    def _places(self, plan: Plan, made: TaskGraph, threads: Mapping[str, int]) -> Places:
         """A worker for each block's keys: Dask alone lets every block follow the first to its worker."""
-        threads = self._ask(lambda: self._client.nthreads())
         addresses = sorted(threads)
         if len(addresses) < 2:
             return Places({})
@@ -260,20 +260,22 @@ class ClusterExecutor:
             f"ClusterExecutor: the scheduler at {address} is gone: {why}; connect a new Client and run again"
         )
 
-    def _check(self) -> None:
-        """Raises SchedulerError unless the client is connected and there are workers."""
+    def _check(self) -> dict[str, int]:
+        """Threads of each worker; raises SchedulerError unless the client is connected and there are any."""
         if self._client.asynchronous:
             raise ArgumentError("scheduler must be a Client that blocks, got one made with asynchronous=True")
         if self._client.status != "running":
             raise self._gone(f"the client is {self._client.status}")
-        if not self._workers():
+        threads = self._threads()
+        if not threads:
             raise SchedulerError(
                 "ClusterExecutor: the cluster has no workers; start some, or wait for them with"
                 " client.wait_for_workers(1)"
             )
+        return threads
 
-    def _workers(self, seconds: float = _ANSWER_SECONDS) -> int:
-        return len(self._ask(lambda: self._client.nthreads(), seconds))
+    def _threads(self, seconds: float = _ANSWER_SECONDS) -> dict[str, int]:
+        return dict(self._ask(lambda: self._client.nthreads(), seconds))
 
     # The run
 
@@ -294,7 +296,7 @@ class ClusterExecutor:
                 wait(pending, timeout=_LOOK_SECONDS)
             if self._client.status != "running":
                 raise self._gone(f"the client is {self._client.status}")
-            if self._workers(_BUSY_SECONDS):
+            if self._threads(_BUSY_SECONDS):
                 alone_since = None
                 continue
             alone_since = alone_since or time.monotonic()
@@ -336,7 +338,15 @@ class ClusterExecutor:
         for address, of_worker in found.items():
             if of_worker is not None:
                 report.peak_bytes[address] = of_worker.peak_growth_bytes
+                report.sent_bytes[address] = of_worker.sent_bytes
                 report.add_store(of_worker.store)
+
+
+def _hear_out(report: RunReport, blocks: int) -> None:
+    """Waits for the last announcements; those of a worker that died never come."""
+    deadline = time.monotonic() + _EVENT_SECONDS
+    while len(report.done) < blocks and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def _outputs(plan: Plan, leaves: Leaves, made: TaskGraph, found: Any) -> dict[int, Array]:

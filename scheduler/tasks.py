@@ -20,8 +20,9 @@ from dask._task_spec import DataNode, GraphNode, Task, TaskRef, convert_legacy_g
 from dagsolve.blocks.evaluate import BlockProgram, program, run_block
 from dagsolve.blocks.structure import Block
 from dagsolve.errors import PlanError
-from dagsolve.executor import BlockDone, Leaves, checked_leaves
+from dagsolve.executor import Leaves, checked_leaves
 from dagsolve.planning.actions import Drop, Plan, Recompute, Run
+from dagsolve.reports import BlockDone
 from dagsolve.scheduler.events import announce
 from dagsolve.scheduler.placement import ranks, task_key
 
@@ -61,18 +62,21 @@ class _Execution:
 
 
 def run_program(
-    program: BlockProgram, announced: tuple[str, str, str] | None, places: tuple[Any, ...], *operands: Any
+    program: BlockProgram,
+    announced: tuple[str, str, str, int] | None,
+    places: tuple[Any, ...],
+    *operands: Any,
 ) -> Any:
     """The written values of a block, bare if one; `places` picks its reads out of the operands.
 
-    `announced` is (run, key, label) of the event to send, or None.
+    `announced` is (run, key, label, block) of the event to send, or None.
     """
-    start = time.perf_counter()
+    began, start = time.time(), time.perf_counter()
     inputs = [operands[i] if place is None else operands[i][place] for i, place in places]
     made = run_block(program, inputs)
     if announced is not None:
-        run, key, label = announced
-        announce(run, BlockDone(key, label, time.perf_counter() - start))
+        run, key, label, block = announced
+        announce(run, BlockDone(key, label, time.perf_counter() - start, block, start=began))
     return made[0] if len(made) == 1 else made
 
 
@@ -201,7 +205,7 @@ class _Builder:
                 operands.append(operand)
         if execution.gate is not None:
             operands.append(self._gate(execution.gate, execution.moment))
-        announced = (run, key, block.label) if self._announce else None
+        announced = (run, key, block.label, block.index) if self._announce else None
         code = program(self._plan.dag, block.index)
         self.made.tasks[key] = Task(key, run_program, code, announced, tuple(places), *operands)
         self.made.blocks[key] = block.index

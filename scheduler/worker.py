@@ -62,6 +62,7 @@ class _Installed:
     store: TileStore
     former: MutableMapping[Any, Any]
     undo: ExitStack
+    sent_before: int  # bytes that the worker had sent when the first run came
     memory: ResidentMemory = field(default_factory=ResidentMemory)
     budgets: dict[str, int | None] = field(default_factory=dict)  # run -> bytes
 
@@ -117,7 +118,7 @@ def _install(worker: Worker) -> _Installed:
     former = worker.data
     store = TileStore(worker.local_directory, others=former)
     _set_data(worker, store)
-    return _Installed(store, former, undo)
+    return _Installed(store, former, undo, worker.transfer_outgoing_bytes_total)
 
 
 def _restore(worker: Worker, installed: _Installed) -> None:
@@ -140,12 +141,14 @@ class WorkerReport(NamedTuple):
     """What one worker's share of a run took, in bytes."""
 
     peak_growth_bytes: int
+    sent_bytes: int  # to other workers and to the client
     store: StoreStatistics
 
 
 def worker_report(dask_worker: Worker) -> WorkerReport | None:
-    """Resident growth and store statistics of a worker since it takes part in runs; for `Client.run`."""
+    """Growth, bytes sent and store of a worker since it takes part in runs; for `Client.run`."""
     installed = _INSTALLED.get(dask_worker)
     if installed is None:
         return None
-    return WorkerReport(installed.memory.peak_growth_bytes(), installed.store.statistics)
+    sent = dask_worker.transfer_outgoing_bytes_total - installed.sent_before
+    return WorkerReport(installed.memory.peak_growth_bytes(), sent, installed.store.statistics)

@@ -10,9 +10,10 @@ from dagsolve.blocks.evaluate import evaluate
 from dagsolve.blocks.partition import Partition
 from dagsolve.blocks.structure import BlockDag
 from dagsolve.blocks.work import node_work
-from dagsolve.executor import Executor, RunReport
+from dagsolve.executor import Executor
 from dagsolve.graph import LEAVES, Graph
 from dagsolve.planning.actions import Action, Drop, Output, Plan, Recompute, Run
+from dagsolve.reports import RunReport
 from dagsolve.tracing.reverse import joint_graph
 from dagsolve.tracing.trace import trace_function
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from dagsolve.executor import BlockDone
+from dagsolve.reports import BlockDone
 from dagsolve.scheduler.events import ProgressBar, announce, listening, receive, watch
 from tests.scheduler.plans import dag_of, plan_of
 
