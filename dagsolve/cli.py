@@ -21,6 +21,8 @@ class _OneLineErrors(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # the reader has seen enough: click ends quietly
+            raise
         except (DagsolveError, OSError, MemoryError) as fault:
             click.echo(f"dagsolve: {' '.join(str(fault).split()) or type(fault).__name__}", err=True)
             ctx.exit(2)
@@ -47,13 +49,13 @@ _no_verify = click.option("--no-verify", is_flag=True, help="Do not compare chec
 def info(path: str, no_verify: bool) -> None:
     """Size, primitives, inputs and outputs of a graph, and what each line of code costs."""
     found = open_graph(path, verify=not no_verify)
-    click.echo(text_summary(found))
+    _print(text_summary(found))
     try:
         costs = costs_by_line(found)
     except GraphError:
         return  # its primitives have no rules here: nobody knows what they cost
     if len(costs):
-        click.echo(f"\n{costs!r}")
+        _print(f"\n{costs!r}")
 
 
 @graph.command()
@@ -67,7 +69,7 @@ def path(path: str, lines: int, no_verify: bool) -> None:
     click.echo(f"critical path of {len(nodes):,} nodes, length {length:g}")
     for n in nodes[: max(lines, 0)].tolist():
         node = found.node(n)
-        click.echo(f"{_name(found, n):>10}  {node.primitive}  {node.scope}")
+        _print(f"{_name(found, n):>10}  {node.primitive}  {node.scope}")
     if len(nodes) > lines:
         click.echo(f"… {len(nodes) - max(lines, 0):,} more")
 
@@ -81,6 +83,11 @@ def plot(path: str, output: str, no_verify: bool) -> None:
     drawing = svg(open_graph(path, verify=not no_verify))
     Path(output).write_text(drawing, encoding="utf-8")
     click.echo(output)
+
+
+def _print(text: str) -> None:
+    """Prints text that may hold names of files which are no UTF-8."""
+    click.echo(text.encode("utf-8", "replace").decode())
 
 
 def _name(found: Graph, n: int) -> int:

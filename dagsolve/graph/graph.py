@@ -177,7 +177,7 @@ class Graph:
 
     def levels(self) -> Ints:
         """Level of each node: longest distance from the leaves in edges, shape (N,)."""
-        distance, _ = longest_distance(self.columns.indptr, self.producers, np.ones(len(self)))
+        distance, _ = longest_distance(self.columns.indptr, self._sources, np.ones(len(self)))
         return np.asarray(distance, dtype=np.int64)
 
     def ancestors(self, ids: Any) -> Ints:

@@ -34,7 +34,7 @@ def _drawing(graph: "Graph") -> str:
             f'fill="none" stroke="{_EDGE}"/>'
         )
     for node in graph.nodes():
-        title = escape(f"{node.id} {node.primitive} at {node.scope}")
+        title = _text(f"{node.id} {node.primitive} at {node.scope}")
         parts.append(
             f'<circle cx="{x[node.id]}" cy="{y[node.id]}" r="{_RADIUS}" fill="{colour[node.primitive]}">'
             f"<title>{title}</title></circle>"
@@ -43,7 +43,7 @@ def _drawing(graph: "Graph") -> str:
     for k, (name, shade) in enumerate(list(colour.items())[:6]):
         top = below + 18 * k
         parts.append(f'<circle cx="{_MARGIN}" cy="{top}" r="{_RADIUS}" fill="{shade}"/>')
-        parts.append(f'<text x="{_MARGIN + 14}" y="{top + 5}" font-size="13">{escape(name)}</text>')
+        parts.append(f'<text x="{_MARGIN + 14}" y="{top + 5}" font-size="13">{_text(name)}</text>')
     width = 2 * _MARGIN + _STEP * int(level.max(initial=0))
     return _page(max(width, 220), below + 18 * min(len(colour), 6) + _MARGIN, parts)
 
@@ -74,6 +74,11 @@ def _rows(
     row = np.empty(len(level), dtype=np.int64)
     row[order] = np.arange(len(level)) - start[level[order]]
     return row
+
+
+def _text(words: str) -> str:
+    """Words as XML takes them; it knows no control characters, not even escaped."""
+    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words))
 
 
 def _page(width: int, height: int, parts: list[str]) -> str:

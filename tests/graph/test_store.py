@@ -16,6 +16,7 @@ from dagsolve.blocks.partition import partition
 from dagsolve.blocks.work import node_work
 from dagsolve.errors import ArgumentError, GraphError, StorageError
 from dagsolve.graph import Columns, Graph, open_graph
+from dagsolve.tracing.reverse import joint_graph
 from tests.graph.generated import graphs, identical
 
 COLUMNS = ("primitive", "params", "scope", "sweep", "indptr", "operands", "first_value", "spec")
@@ -94,6 +95,15 @@ def test_partition_of_an_opened_graph_is_the_same(joint: Graph, tmp_path: Path) 
     found = open_graph(tmp_path / "g")
     a, b = partition(joint, node_work(joint)), partition(found, node_work(found))
     np.testing.assert_array_equal(a.block, b.block)
+
+
+def test_reverse_sweep_of_an_opened_graph_is_the_same(traced: Graph, tmp_path: Path) -> None:
+    """Columns of four bytes go on with columns of eight."""
+    traced.save(tmp_path / "g")
+    found = open_graph(tmp_path / "g")
+    a, b = (joint_graph(g, g.inputs, (0,)).graph.check() for g in (traced, found))
+    assert a.digest == b.digest
+    assert len(a) > len(traced)
 
 
 def test_columns_are_mapped_not_read(traced: Graph, tmp_path: Path) -> None:
