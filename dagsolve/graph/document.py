@@ -169,6 +169,8 @@ def _encoded_params(params: Params) -> Any:
         return encoded(params)
     except GraphError as fault:
         raise GraphError(f"Graph.save: {fault} (in {params!r:.200})") from None
+    except RecursionError:
+        raise GraphError(f"Graph.save: params are nested too deep: {params!r:.200}") from None
 
 
 def _encoded_spec(of: Spec) -> list[Any]:

@@ -53,7 +53,8 @@ class Graph:
         """The graph with an edge from src[k] to dst[k] for every k; node n makes value n, a scalar.
 
         Where not every edge goes from a lower to a higher number, nodes are renumbered: `labels[n]` is
-        then the given number of node n. Without `nodes`, there are as many as the largest number says.
+        then the given number of node n, and every question is asked and answered in ids. Without `nodes`,
+        there are as many as the largest number says.
 
         Raises GraphError naming a cycle, ArgumentError for what are no node numbers or weights, ShapeError
         for unequal lengths.

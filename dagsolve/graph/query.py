@@ -79,10 +79,7 @@ def critical_path(indptr: Ints, sources: Ints, weight: Any, node_weight: Any) ->
         return CriticalPath(np.zeros(0, dtype=np.int64), 0.0)
     length, before = _longest(indptr, sources, edges, nodes)
     end = int(np.argmax(length))
-    path = [end]
-    while before[path[-1]] >= 0:
-        path.append(int(before[path[-1]]))
-    return CriticalPath(np.array(path[::-1], dtype=np.int64), float(length[end]))
+    return CriticalPath(_walked_back(before, end), float(length[end]))
 
 
 def solve(indptr: Ints, sources: Ints, b: Any, weight: Any, semiring: Any, transpose: bool) -> Any:
@@ -199,6 +196,22 @@ def _longest(indptr, sources, edge_weight, node_weight):  # type: ignore[no-unty
                 before[v] = sources[e]
         length[v] = best + node_weight[v]
     return length, before
+
+
+@numba.njit(cache=True)
+def _walked_back(before, end):  # type: ignore[no-untyped-def]
+    """The nodes that lead to the end, in order."""
+    count = 0
+    v = end
+    while v >= 0:
+        count += 1
+        v = before[v]
+    path = np.empty(count, dtype=np.int64)
+    v = end
+    for k in range(count - 1, -1, -1):
+        path[k] = v
+        v = before[v]
+    return path
 
 
 @numba.njit(cache=True)

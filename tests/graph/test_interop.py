@@ -48,7 +48,8 @@ def test_functions_on_a_view_answer_as_networkx_does(drawn: Edges) -> None:
 @settings(max_examples=40)
 def test_longest_path_of_a_view_is_a_longest_path(drawn: Edges) -> None:
     view, other = both(drawn)
-    for options in ({}, {"weight": None}, {"weight": "seconds", "default_weight": 3}):
+    choices: tuple[dict[str, Any], ...] = ({}, {"weight": None}, {"weight": "seconds", "default_weight": 3})
+    for options in choices:
         path = nx.dag_longest_path(view, **options)
         if options:
             length = options.get("default_weight", 1) * (len(path) - 1)

@@ -205,7 +205,8 @@ def test_solve_is_a_sum_over_all_paths(drawn: Edges, transpose: bool, name: str)
     graph, other, labels = made(drawn)
     whole = name in ("count", "boolean")
     b = np.array([k % 3 for k in range(len(graph))]) if whole else np.arange(1.0, 1 + len(graph)) / 8
-    weight = np.abs(graph.weight).astype(int) % 3 if whole else graph.weight / 16  # type: ignore[arg-type, operator]
+    assert graph.weight is not None
+    weight = np.abs(graph.weight).astype(int) % 3 if whole else graph.weight / 16
     x = graph.solve(b, weight, name, transpose)
     assert x.dtype == SEMIRINGS[name]
     reader = np.repeat(np.arange(len(graph)), np.diff(graph.columns.indptr)).tolist()
@@ -225,7 +226,7 @@ def test_solve_is_a_sum_over_all_paths(drawn: Edges, transpose: bool, name: str)
             assert x[n] == pytest.approx(sum(start * math.prod(ws) for start, ws in terms), abs=1e-12)
         else:
             sums = [start + sum(ws) for start, ws in terms]
-            join = {"max-plus": max, "min-plus": min, "log-sum-exp": np.logaddexp.reduce}[name]
+            join: Any = {"max-plus": max, "min-plus": min, "log-sum-exp": np.logaddexp.reduce}[name]
             assert x[n] == pytest.approx(join(sums), rel=1e-12, abs=1e-12)
 
 

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import dagsolve as ds
 from dagsolve.blocks.partition import partition
 from dagsolve.blocks.work import node_work
 from dagsolve.errors import ArgumentError, GraphError, StorageError
-from dagsolve.graph import Columns, Graph, open_graph
+from dagsolve.graph import Graph, open_graph
 from dagsolve.tracing.reverse import joint_graph
 from tests.graph.generated import graphs, identical
 
@@ -121,11 +122,7 @@ def test_ids_take_four_bytes_where_they_fit(tmp_path: Path) -> None:
     small = Graph.from_edges([0, 1], [2, 2])
     small.save(tmp_path / "g")
     assert all(getattr(open_graph(tmp_path / "g").columns, name).dtype == np.int32 for name in COLUMNS)
-    c = small.columns
-    wide = Columns(
-        *(getattr(c, name) for name in COLUMNS[:3]), c.sweep + 2**31, *(getattr(c, n) for n in COLUMNS[4:]),
-        c.names, c.param_table, c.scope_table, c.specs,
-    )  # fmt: skip
+    wide = replace(small.columns, sweep=small.columns.sweep + 2**31)
     Graph(wide, (), ()).save(tmp_path / "wide")
     found = open_graph(tmp_path / "wide")
     np.testing.assert_array_equal(found.columns.sweep, wide.sweep)
@@ -255,19 +252,23 @@ def test_directory_has_the_permissions_of_any_other(tmp_path: Path, traced: Grap
 
 
 def test_param_without_a_form_on_file_is_named(tmp_path: Path) -> None:
-    c = Graph.from_edges([0], [1]).columns
-    odd = Columns(*(getattr(c, n) for n in COLUMNS), c.names, ((("at", {3}),),), c.scope_table, c.specs)
+    odd = replace(Graph.from_edges([0], [1]).columns, param_table=((("at", {3}),),))
     with pytest.raises(GraphError, match=r"Graph\.save: a param of type builtins\.set .*\('at', \{3\}\)"):
         Graph(odd, (), ()).save(tmp_path / "g")
     assert list(tmp_path.iterdir()) == []
 
 
+def test_param_without_an_end_is_refused(tmp_path: Path) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    odd = replace(Graph.from_edges([0], [1]).columns, param_table=((("at", endless),),))
+    with pytest.raises(GraphError, match=r"Graph\.save: .* too deep"):
+        Graph(odd, (), ()).save(tmp_path / "g")
+
+
 def test_unlawful_graph_is_not_written(tmp_path: Path) -> None:
-    c = Graph.from_edges([0, 1], [1, 2]).columns
-    odd = Columns(
-        *(c.operands[::-1] if n == "operands" else getattr(c, n) for n in COLUMNS),
-        c.names, c.param_table, c.scope_table, c.specs,
-    )  # fmt: skip
+    columns = Graph.from_edges([0, 1], [1, 2]).columns
+    odd = replace(columns, operands=columns.operands[::-1])
     with pytest.raises(GraphError, match=r"Graph\.save: an edge does not go from a lower .*: node 1"):
         Graph(odd, (), ()).save(tmp_path / "g")
 
