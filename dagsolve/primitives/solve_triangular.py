@@ -75,7 +75,7 @@ def forward_kernel(
     """By BLAS in place on a copy of b, a matrix of the stack at a time; on a device by its library."""
     solver = triangular_solver(xp)
     if solver is not None:
-        return _by_library(solver, xp, t, b, unit_diagonal=unit_diagonal, **params)
+        return by_library(solver, xp, t, b, unit_diagonal=unit_diagonal, **params)
     stacked_small = t.ndim > 2 and t.shape[-1] <= SMALL  # one call for the whole stack
     if stacked_small or not (xp is np and blas.supports(t, b)):
         return forward(xp, t, b, unit_diagonal=unit_diagonal, **params)
@@ -89,7 +89,7 @@ def forward_kernel(
     return x
 
 
-def _by_library(
+def by_library(
     solver: Callable[..., Array],
     xp: Namespace,
     t: Array,

@@ -4,13 +4,16 @@ The pullback is checked against the pushforward by inner products, the pushforwa
 forward, and nothing against the formula it was written from.
 """
 
+from typing import Any
+
 import array_api_strict
 import numpy as np
 import pytest
 
-from dagsolve.primitive import Saved, fit
+from dagsolve.primitive import Saved
 from dagsolve.primitives import PRIMITIVES, special
 from dagsolve.specs import spec_of
+from dagsolve.testing import check_grads
 
 
 def cases(table):
@@ -35,8 +38,18 @@ RUN_BY_KERNEL = [case for case in CASES if case.values[0].forward_kernel is not 
 BEYOND_STANDARD = {"add_at", "take", "power", "exp2", "cbrt", *(p.name for p in special.PRIMITIVES)}
 STANDARD = [case for case in DIFFERENTIABLE if case.values[0].name not in BEYOND_STANDARD]
 STACKED = [
-    case for case in DIFFERENTIABLE if case.values[0].specs is None and any(case.values[0].parsed.core_ndims)
+    case
+    for case in DIFFERENTIABLE
+    if any(case.values[0].parsed.core_ndims)
+    and (case.values[0].specs is None or len(case.values[0].results) > 1)
 ]
+SEVERAL = [case for case in DIFFERENTIABLE if len(case.values[0].results) > 1]
+SMALL: dict[
+    str, Any
+] = {}  # the first example of each primitive that is small enough for differences of derivatives
+for case in DIFFERENTIABLE:
+    if sum(map(np.size, case.values[1])) <= 60:
+        SMALL.setdefault(case.values[0].name, case)
 
 
 class Call:
@@ -248,12 +261,47 @@ def test_maps_use_the_array_api_standard_only(primitive, operands, params, rng):
     results = as_tuple(primitive.forward(xp, *strict, **params))
     for y, expected in zip(results, call.results, strict=True):
         np.testing.assert_allclose(np.asarray(y), expected, rtol=1e-12, atol=1e-12)
-    cotangents = call.draw_cotangents(rng)
     saved = Saved(dict(primitive.saved(strict, results, call.specs, call.wanted).items()), call.specs)
-    seeds = [xp.asarray(np.array(y_bar)) for y_bar in cotangents]
-    x_bars = primitive.pullback(xp, saved, seeds, call.wanted, **params)
-    for name, x_bar, expected in zip(call.wanted, x_bars, call.pull(cotangents), strict=True):
-        assert (x_bar is None) == (expected is None)
-        if expected is not None:
-            fitted = fit(np, np.asarray(x_bar), 0, call.specs[name])
-            np.testing.assert_allclose(fitted, expected, rtol=1e-11, atol=1e-11)
+    tangents, cotangents = call.draw_tangents(rng), call.draw_cotangents(rng)
+    pushed = primitive.push(xp, saved, in_library(xp, tangents), params)
+    pulled = primitive.pull(xp, saved, in_library(xp, cotangents), call.wanted, params)
+    for found, expected in ((pushed, call.push(tangents)), (pulled, call.pull(cotangents))):
+        for direction, other in zip(found, expected, strict=True):
+            assert (direction is None) == (other is None)
+            if other is not None:
+                assert spec_of(np.asarray(direction)) == spec_of(other)
+                np.testing.assert_allclose(np.asarray(direction), other, rtol=1e-11, atol=1e-11)
+
+
+def test_every_differentiable_primitive_has_a_small_example():
+    assert SMALL.keys() == {case.values[0].name for case in DIFFERENTIABLE}
+
+
+def in_library(xp, arrays):
+    return tuple(None if x is None else xp.asarray(np.array(x)) for x in arrays)
+
+
+@pytest.mark.parametrize(("primitive", "operands", "params"), SEVERAL)
+def test_absent_cotangents_are_zero(primitive, operands, params, rng):
+    """Of several results, one alone may have a cotangent; the pullback is a sum over results."""
+    call = Call(primitive, operands, params)
+    cotangents = call.draw_cotangents(rng)
+    count = len(cotangents)
+    parts = [call.pull(tuple(cotangents[k] if k == j else None for j in range(count))) for k in range(count)]
+    for x_bar, *x_bars in zip(call.pull(cotangents), *parts, strict=True):
+        np.testing.assert_allclose(sum(x_bars), x_bar, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("primitive", "operands", "params"), [pytest.param(*c.values, id=c.id) for c in SMALL.values()]
+)
+def test_second_derivatives(primitive, operands, params):
+    """The maps are differentiable themselves, in both modes: recorded, and held against differences."""
+
+    def function(*xs):
+        return primitive(*xs, **params)
+
+    if primitive.tangent_space is not None:  # one matrix, given twice
+        check_grads(lambda a: primitive(a, np.conj(a.T)), (operands[0] @ operands[1],), scheduler="sync")
+    else:
+        check_grads(function, operands, order=2, scheduler="sync")

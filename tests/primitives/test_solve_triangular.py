@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from dagsolve.errors import FactorisationError, ShapeError
-from dagsolve.primitives.solve_triangular import solve_triangular
+from dagsolve.primitives.solve_triangular import by_library, examples, solve_triangular
 from dagsolve.sampling import random_array, random_triangular
 from dagsolve.specs import spec
 
@@ -53,3 +54,23 @@ def test_right_hand_side_of_another_length_is_refused():
         solve_triangular.result_specs((t, spec((3, 5))), {})
     (x,) = solve_triangular.result_specs((t, spec((3, 5))), {"right": True})
     assert x.shape == (3, 5)
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+@pytest.mark.parametrize("chosen", list(itertools.product([False, True], repeat=4)))
+def test_a_solver_in_scipys_signature_gives_the_same(chosen, dtype, rng):
+    """The way CuPy's solver is called, with SciPy's in its place; t real, b of either kind."""
+    options = dict(zip(FLAGS, chosen, strict=True))
+    t = random_array(rng, 2, 1, 5, 5) / 5 + 2 * np.eye(5)
+    b = random_array(rng, 3, 5, 5, dtype=dtype)[..., :3]
+    b = np.swapaxes(b, -1, -2) if options["right"] else b
+    for matrix in (t, t.astype(dtype)):
+        x = by_library(scipy.linalg.solve_triangular, np, matrix, b, **options)
+        np.testing.assert_allclose(x, solve_triangular(t, b, **options), rtol=1e-12, atol=1e-13)
+
+
+def test_a_solver_in_scipys_signature_on_all_examples(rng):
+    for example in examples(rng):
+        *operands, options = example if isinstance(example[-1], dict) else (*example, {})
+        x = by_library(scipy.linalg.solve_triangular, np, *operands, **options)
+        np.testing.assert_allclose(x, solve_triangular(*operands, **options), rtol=1e-12, atol=1e-13)
