@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagsolve.errors import ArgumentError
+from dagsolve.graph import Graph
 from dagsolve.graph.order import longest_distance, reachable_backward, reachable_forward
 from dagsolve.operators import OperatorMatrix
 from dagsolve.semirings import Boolean, Count, LogSumExp, MaxPlus, MinPlus, path_system, path_to
@@ -195,6 +196,27 @@ def test_compiled_passes_agree(seed):
         (backslash(reach.T, marked), reachable_backward(indptr, producers, starts, n)),
     ):
         assert [number is not None for number in solved] == expected.tolist()
+
+
+@given(seeds, st.booleans())
+def test_solves_of_stored_graphs_agree(seed, transpose):
+    """`Graph.solve` is the compiled twin of the backslash, given the same classes."""
+    graph = random_graph(seed, most=13)
+    n, draw = len(graph), random.Random(seed)
+    for semiring in (Boolean, Count, MaxPlus, MinPlus, LogSumExp):
+        of = {Boolean: lambda weight: weight > -5, Count: abs}.get(semiring, lambda weight: weight)
+        numbers = [
+            semiring(of(draw.randint(-9, 9))) if draw.random() < 0.6 else semiring.zero for _ in range(n)
+        ]
+        triples = weights(graph, of)
+        dtype = {Boolean: bool, Count: int}.get(semiring, float)
+        src, dst = (np.array([edge[k] for edge in triples], dtype=np.int64) for k in (0, 1))
+        stored = Graph.from_edges(src, dst, np.array([edge[2] for edge in triples], dtype), nodes=n)
+        found = stored.solve(np.array([y.value for y in numbers]), semiring=semiring, transpose=transpose)
+        A = path_system(n, triples, semiring)
+        solved = backslash(A.T if transpose else A, numbers)
+        expected = np.array([(semiring.zero if y is None else y).value for y in solved])
+        np.testing.assert_allclose(found.astype(float), expected.astype(float), rtol=1e-12, atol=1e-12)
 
 
 def test_counts_never_overflow():
