@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import ArgumentError, DtypeError, ShapeError
+from dagsolve.namespace import beside
 from dagsolve.tracing.trace import Frozen, Trace, is_traceable, trace_function
 from dagsolve.tracing.tracer import Tracer
 from dagsolve.tree import flatten, unflatten
@@ -35,15 +36,19 @@ def argument_numbers(who: str, argnums: Any) -> tuple[int, ...]:
 
 
 def by_argument(trace: Trace, wanted: Sequence[int], inputs: Sequence[int], bars: Sequence[Any]) -> list[Any]:
-    """Cotangents in the containers of the wanted arguments; numbers where the arguments were numbers."""
+    """Cotangents in the containers of the wanted arguments and in their memory, on the host or a device.
+
+    Where the arguments were numbers they are numbers.
+    """
     found = dict(zip(inputs, bars, strict=True))
     made = []
     for argument in wanted:
         positions = trace.input_of_leaf[argument]
         leaves = []
         for leaf in range(trace.leaf_count[argument]):
-            bar = found[positions[leaf]]
-            leaves.append(number(bar) if not hasattr(trace.values[positions[leaf]], "shape") else bar)
+            value = trace.values[positions[leaf]]
+            bar = beside(found[positions[leaf]], value)
+            leaves.append(bar if hasattr(value, "shape") else number(bar))
         made.append(unflatten(trace.structures[argument], leaves))
     return made
 

@@ -84,6 +84,15 @@ def to_device(value: Array) -> Array:
     return cupy.asarray(value)
 
 
+def beside(value: Array, model: Array) -> Array:
+    """The value in host or device memory, wherever the model lies; tracers and numbers stay as they are."""
+    if cupy is None or not isinstance(value, (np.ndarray, cupy.ndarray)):
+        return value
+    if isinstance(model, cupy.ndarray):
+        return to_device(value)
+    return to_host(value)
+
+
 def has_device() -> bool:
     """Whether CuPy is installed and finds a device."""
     if cupy is None:

@@ -42,10 +42,10 @@ class Layout:
         """The array put together from its tiles."""
         if len(self.values) == 1:
             return tiles[self.values[0]]
-        first = tiles[self.values[0]]
-        out = namespace_of(first).empty(self.shape, dtype=first.dtype)
+        xp = namespace_of(*(tiles[value] for value in self.values))  # a tile of zeros may lie on the host
+        out = xp.empty(self.shape, dtype=tiles[self.values[0]].dtype)
         for value, index in zip(self.values, slices(self.chunks), strict=True):
-            out[index] = tiles[value]
+            out[index] = xp.asarray(tiles[value])
         return out
 
 
