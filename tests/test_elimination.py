@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from dagsolve.elimination import cheap_order, count_products, eliminate
 from dagsolve.errors import ArgumentError, FactorisationError, ShapeError
-from dagsolve.operators import Dense, Hadamard, LeftMultiplication, OperatorMatrix, to_dense
+from dagsolve.operators import (
+    Dense,
+    Hadamard,
+    InnerProduct,
+    LeftMultiplication,
+    OperatorMatrix,
+    RightMultiplication,
+    to_dense,
+)
 from dagsolve.semirings import MaxPlus, path_system
 from dagsolve.substitution import backslash
 
@@ -95,6 +103,31 @@ def test_semirings_need_no_minus():
     expected = backslash(A, [MaxPlus.one, None, None, None, None])[4]
     for order in permutations([1, 2, 3]):
         assert backslash(eliminate(A, order), [MaxPlus.one, None])[1] == expected == MaxPlus(3 + 7 + 11)
+
+
+def test_every_order_gives_the_gradient_of_a_network(rng):
+    """X_i = tanh(W_i X_{i-1}), loss tr(Gᵀ X_3): what is left from W_i to the loss is an operator, whose
+    transpose-dot takes 1 to the gradient."""
+    rows, columns = (3, 7, 5, 2), 11
+    w = [rng.normal(size=(m, n)) for n, m in pairwise(rows)]
+    x, g = [rng.normal(size=(3, columns))], rng.normal(size=(2, columns))
+    for w_i in w:
+        x.append(np.tanh(w_i @ x[-1]))
+    # nodes: W_1, W_2, W_3, X_1, X_2, X_3, loss
+    slope = [Hadamard(1 - y**2) for y in x[1:]]
+    edges: dict[tuple[int, int], Any] = {(3 + i, i): slope[i] @ RightMultiplication(x[i]) for i in range(3)}
+    edges |= {(3 + i, 2 + i): slope[i] @ LeftMultiplication(w[i]) for i in (1, 2)}
+    L = OperatorMatrix(edges | {(6, 5): InnerProduct(g)}, (7, 7))
+    expected: list[Any] = []
+    back = g
+    for i in (2, 1, 0):
+        back = (1 - x[i + 1] ** 2) * back
+        expected.insert(0, back @ x[i].T)
+        back = w[i].T @ back
+    for order in permutations([3, 4, 5]):
+        left = eliminate(L.identity() - L, order)
+        for i in range(3):
+            np.testing.assert_allclose(-left[3, i].T @ 1.0, expected[i], rtol=1e-12)
 
 
 class Tallied(Fraction):

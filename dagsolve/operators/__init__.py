@@ -1,4 +1,19 @@
-"""Linear operators as values, and matrices of them."""
+"""Linear operators as values, and matrices of them.
+
+    Identity, Zero, Scalar                    X → X, nothing, c X
+    Hadamard, LeftMultiplication,             X → m ∘ X, b X,
+    RightMultiplication, Kronecker                X a, b X aᵀ
+    InnerProduct, Outer                       X → ⟨g, X⟩, t → t g
+    Dense                                     vec X → M vec X
+    Reshape, Permute, Broadcast, Reduce       entries moved, repeated, summed
+    Select, Scatter                           entries read, put back
+    Conjugation, RealPart, FromReal           where complex values meet real ones
+    LocalJacobian                             one operand of a primitive at saved values
+    Composition, Sum, Negation, Inverse       made by @, +, -, solve
+
+`OperatorMatrix` is a sparse matrix of them (or of numbers, or arrays), `Bundle` a vector of several values,
+`to_dense` the matrix of numbers that an operator stands for.
+"""
 
 from dagsolve.operators.bundle import Bundle as Bundle
 from dagsolve.operators.dense import Dense as Dense
@@ -19,6 +34,9 @@ from dagsolve.operators.operator import Operator as Operator
 from dagsolve.operators.operator import Scalar as Scalar
 from dagsolve.operators.operator import Sum as Sum
 from dagsolve.operators.operator import Zero as Zero
+from dagsolve.operators.real import Conjugation as Conjugation
+from dagsolve.operators.real import FromReal as FromReal
+from dagsolve.operators.real import RealPart as RealPart
 from dagsolve.operators.selection import Scatter as Scatter
 from dagsolve.operators.selection import Select as Select
 from dagsolve.operators.shaping import Broadcast as Broadcast

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from dagsolve.operators import (
     Broadcast,
+    Conjugation,
     Dense,
+    FromReal,
     Hadamard,
     Identity,
     InnerProduct,
@@ -19,6 +21,7 @@ from dagsolve.operators import (
     LocalJacobian,
     Operator,
     Permute,
+    RealPart,
     Reduce,
     Reshape,
     RightMultiplication,
@@ -116,6 +119,10 @@ CASES = {
         lambda d: Reduce((5, 3), (5, 1)), (5, 3), (5, 1), lambda op: np.kron(np.ones((1, 3)), EYE[5])
     ),
     "reduce everything": Case(lambda d: Reduce((5, 3), ()), (5, 3), (), lambda op: np.ones((1, 15))),
+    "conjugation": Case(lambda d: LeftMultiplication(d((7, 5))) @ Conjugation(), (5, 3), (7, 3)),
+    "imaginary part": Case(
+        lambda d: FromReal() @ RealPart() @ Scalar(-1j) @ Hadamard(d((5, 3))), (5, 3), (5, 3)
+    ),
     "nothing to reduce": Case(lambda d: Reduce((5, 3), (5, 3)), (5, 3), (5, 3), lambda op: np.eye(15)),
     "inner product": Case(
         lambda d: InnerProduct(d((5, 3))), (5, 3), (), lambda op: op.array.conj().ravel("F")[None, :]
@@ -193,6 +200,20 @@ def test_agrees_with_the_matrix_of_vec(name: str, is_complex: bool) -> None:
     np.testing.assert_allclose(
         np.ravel(op.T @ y, "F"), matrix(op).conj().T @ np.ravel(y, "F"), rtol=1e-12, atol=1e-12
     )
+
+
+def test_real_operands_of_complex_maps_have_real_cotangents(rng: np.random.Generator) -> None:
+    """Adjoint between real matrices and complex ones: ⟨b X, Y⟩ with X real asks for Re(bᴴ Y)."""
+    b = draw(rng, (7, 5), is_complex=True)
+    op = LeftMultiplication(b) @ FromReal()
+    x, y = draw(rng, (5, 3), is_complex=False), draw(rng, (7, 3), is_complex=True)
+    assert (op.T @ y).dtype == float
+    np.testing.assert_allclose(op.T @ y, (b.conj().T @ y).real, rtol=1e-14)
+    assert inner(op @ x, y) == pytest.approx(inner(x, op.T @ y), rel=1e-12)
+    assert op.T.T == op
+    assert str(op.T) == "Re∘ℒ(7×5)ᵀ"
+    assert RealPart() @ (2 - 3j) == 2
+    np.testing.assert_array_equal(Conjugation().solve(y), y.conj())
 
 
 @real_and_complex
