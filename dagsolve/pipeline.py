@@ -22,6 +22,7 @@ from dagsolve.graph import Graph
 from dagsolve.namespace import Array
 from dagsolve.options import Options
 from dagsolve.planning.actions import Plan
+from dagsolve.planning.budget import budget
 from dagsolve.planning.cost import DISTRIBUTED, THREADS, targets_for
 from dagsolve.planning.schedule import make_plan
 from dagsolve.scheduler.executor import executor_of
@@ -82,24 +83,30 @@ def compile_trace(
 
 
 def plan_graph(graph: Graph, options: Options, executor: Executor) -> Plan:
-    """Partition, blocks and actions of a joint graph."""
+    """Partition, blocks and actions of a joint graph.
+
+    Where the budget cannot hold all that waits between blocks, more of it is computed again instead.
+    """
     capacity, base_bytes = executor.capacity(), executor.base_bytes()
+    limit = options.memory_limit
     rates = DISTRIBUTED if capacity.distributed else THREADS
     work = node_work(graph, rates)
-    targets = targets_for(
-        rates,
-        workers=capacity.workers * capacity.threads,
-        target_bytes=_block_bytes(options, capacity.threads, base_bytes),
-    )
-    dag = block_dag(graph, partition(graph, work, targets=targets, rates=rates), work)
-    plan = make_plan(
-        dag,
-        memory_limit=options.memory_limit,
-        threads=capacity.threads,
-        transfer_bytes=capacity.transfer_bytes,
-        base_bytes=base_bytes,
-    )
-    return replace(plan, workers=capacity.workers)
+    terms = {
+        "threads": capacity.threads,
+        "transfer_bytes": capacity.transfer_bytes,
+        "base_bytes": base_bytes,
+    }
+    for on_disk in (False, True):
+        targets = targets_for(
+            rates,
+            workers=capacity.workers * capacity.threads,
+            target_bytes=_block_bytes(options, capacity.threads, base_bytes),
+            on_disk=on_disk,
+        )
+        dag = block_dag(graph, partition(graph, work, targets=targets, rates=rates), work)
+        if limit is None or budget(dag, None, **terms).projected_bytes <= limit:
+            break
+    return replace(make_plan(dag, memory_limit=limit, **terms), workers=capacity.workers)
 
 
 def _block_bytes(options: Options, threads: int, base_bytes: int) -> float:

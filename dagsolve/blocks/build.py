@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from dagsolve.blocks.partition import Partition
 from dagsolve.blocks.structure import Block, BlockDag
 from dagsolve.blocks.work import NodeWork
@@ -16,47 +18,59 @@ _ORDINALS = ("", "reverse-", "second-reverse-", "third-reverse-")
 def block_dag(graph: Graph, partition: Partition, work: NodeWork) -> BlockDag:
     """The blocks of a partition, in its order (topological: by sweep, then by depth).
 
-    Copied nodes appear in every block that reads them, and never among a block's writes. Raises GraphError
+    Copied nodes appear in every block that reads them, and never among a block's writes; repeated nodes
+    appear in their own block and in those of later sweeps that read them. Raises GraphError
     for a partition of another graph, or one whose quotient has a cycle.
     """
     if len(partition.block) != len(graph):
         raise GraphError(
             f"block_dag: partition is of {len(partition.block)} nodes, the graph has {len(graph)}"
         )
-    members = _members(graph, partition)
+    owned = _owned(partition)
+    members = _members(graph, partition, owned)
     reads = [_reads(graph, nodes) for nodes in members]
     crossing = {value for values in reads for value in values}
     crossing.update(graph.outputs)
     columns = _Columns(graph, work)
     blocks = tuple(
-        columns.block(index, nodes, read, [n for n in nodes if not partition.copied[n]], crossing)
+        columns.block(index, nodes, read, owned[index], crossing)
         for index, (nodes, read) in enumerate(zip(members, reads, strict=True))
     )
     _check_order(graph, blocks)
     return BlockDag(graph, blocks)
 
 
-def _members(graph: Graph, partition: Partition) -> list[list[int]]:
-    """Nodes of every block, ascending, copies included."""
-    members: list[list[int]] = [[] for _ in range(partition.count)]
+def _owned(partition: Partition) -> list[list[int]]:
+    """Nodes of every block without copies, ascending."""
+    owned: list[list[int]] = [[] for _ in range(partition.count)]
     copied = partition.copied.tolist()
     for n, b in enumerate(partition.block.tolist()):
         if b >= 0 and not copied[n]:
-            members[b].append(n)
-    if partition.copied.any():
-        indptr, producers = graph.columns.indptr, graph.producers
-        for nodes in members:
-            copies: set[int] = set()
-            stack = list(nodes)
-            while stack:
-                n = stack.pop()
-                for u in producers[indptr[n] : indptr[n + 1]].tolist():
-                    if copied[u] and u not in copies:
-                        copies.add(u)
-                        stack.append(u)
-            if copies:
-                nodes.extend(copies)
-                nodes.sort()
+            owned[b].append(n)
+    return owned
+
+
+def _members(graph: Graph, partition: Partition, owned: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Nodes of every block, ascending, copies included."""
+    members = [list(nodes) for nodes in owned]
+    later = np.zeros(len(graph), dtype=np.bool_) if partition.repeated is None else partition.repeated
+    if not (partition.copied.any() or later.any()):
+        return members
+    indptr, producers, sweep = graph.columns.indptr.tolist(), graph.producers.tolist(), graph.columns.sweep
+    copied, repeated = partition.copied.tolist(), later.tolist()
+    for nodes in members:
+        own = int(sweep[nodes[0]])
+        copies: set[int] = set()
+        stack = list(nodes)
+        while stack:
+            n = stack.pop()
+            for u in producers[indptr[n] : indptr[n + 1]]:
+                if (copied[u] or (repeated[u] and sweep[u] < own)) and u not in copies:
+                    copies.add(u)
+                    stack.append(u)
+        if copies:
+            nodes.extend(copies)
+            nodes.sort()
     return members
 
 

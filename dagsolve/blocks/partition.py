@@ -13,6 +13,7 @@ In order, each step by a lemma of `cones` or `quotient` that keeps the quotient 
 
 Nodes that cost nothing on NumPy are *copied*: made again in every block that reads them, so no view crosses
 blocks next to the value that it is a view of. Leaves and nodes that no output needs belong to no block.
+Cheap nodes whose results wait for a later sweep are *repeated* there (`recompute`) where that costs less.
 """
 
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ from dagsolve.blocks.quotient import (
     quotient,
     topological,
 )
+from dagsolve.blocks.recompute import Terms, repeated_nodes
 from dagsolve.blocks.search import searched
 from dagsolve.blocks.work import NodeWork, Rates
 from dagsolve.graph import Graph
@@ -55,6 +57,7 @@ Floats = npt.NDArray[np.float64]
 
 COPY_DEPTH = 8  # longest chain of nodes that are copied
 COPY_SLACK_BYTES = 4096  # more bytes that may cross where nodes are copied
+COPIES_ROOM = 4  # a block with what it repeats takes at most so many times the seconds aimed at
 SHRINK_FLOOR_BYTES = 65536  # smaller operands are not worth a cut
 CUT_ROUNDS = 4
 SEARCHED_NODES = 32
@@ -68,6 +71,7 @@ class Targets:
     bytes: float = np.inf  # of reads and writes, where a block of several nodes can be cut
     thin_seconds: float = 2.5e-4  # blocks below this are merged: about one task's overhead
     workers: int = 8  # ready blocks wanted at a time, where small nodes are gathered
+    recompute: float = 0.0  # seconds of repeated work welcome per byte that waits no longer for a later sweep
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,7 @@ class Partition:
 
     block: Ints  # N; -1: a leaf, or not needed by any output
     copied: Bools  # N: made again by every block that reads it; `block` is the first of these
+    repeated: Bools | None = None  # N: made by `block`, and by each block of a later sweep that reads it
 
     @cached_property
     def count(self) -> int:
@@ -84,9 +89,11 @@ class Partition:
 
     def __repr__(self) -> str:
         placed = int(np.count_nonzero(self.block >= 0))
+        repeated = 0 if self.repeated is None else int(np.count_nonzero(self.repeated))
         return (
             f"Partition of {placed:,} nodes into {self.count:,} blocks, "
-            f"{int(np.count_nonzero(self.copied)):,} of them copied where they are read"
+            f"{int(np.count_nonzero(self.copied)):,} of them copied where they are read, "
+            f"{repeated:,} repeated in later sweeps"
         )
 
 
@@ -104,7 +111,7 @@ def partition(
     copied = copied_nodes(graph, needed, work.free, COPY_DEPTH, COPY_SLACK_BYTES)
     placed = needed & ~copied
     if not placed.any():
-        return Partition(np.full(len(graph), -1, dtype=np.int64), copied)
+        return Partition(np.full(len(graph), -1, dtype=np.int64), copied, np.zeros_like(copied))
     edges = placed_edges(graph, placed, copied)
     output = np.zeros(graph.value_count, dtype=np.bool_)
     output[list(graph.outputs)] = True
@@ -113,7 +120,13 @@ def partition(
     label = _cut_cones(graph, edges, weights, placed, work.dense, targets)
     label = _fill(label, edges, weights, work.dense, targets)
     label = _merge_thin(label, edges, weights, targets, rates)
-    return _numbered(graph, label, copied, edges, weights)
+    block = _numbered(label, edges, weights)
+    price = 1 / rates.transfer_bytes_per_second + targets.recompute
+    terms = Terms(rates.task_seconds, price, COPIES_ROOM * targets.seconds, COPY_SLACK_BYTES)
+    repeated = repeated_nodes(edges, weights, block, work.dense, terms)
+    own_copies(graph, copied, block)
+    block.flags.writeable = False
+    return Partition(block, copied, repeated)
 
 
 def _cut_cones(
@@ -282,7 +295,8 @@ def _piece_gate(q: Quotient, natural: Ints, dense: Bools, targets: Targets, *, g
     )
 
 
-def _numbered(graph: Graph, label: Ints, copied: Bools, edges: Edges, weights: Weights) -> Partition:
+def _numbered(label: Ints, edges: Edges, weights: Weights) -> Ints:
+    """Block of every placed node, numbered by sweep, depth and first node."""
     q = quotient(label, edges, weights)
     depth = depths(q, topological(q))
     placed = np.flatnonzero(q.of_node >= 0)
@@ -290,8 +304,6 @@ def _numbered(graph: Graph, label: Ints, copied: Bools, edges: Edges, weights: W
     first[q.of_node[placed[::-1]]] = placed[::-1]
     number = np.empty(len(q), dtype=np.int64)
     number[np.lexsort((first, depth, q.sweep))] = np.arange(len(q))
-    block = np.full(len(graph), -1, dtype=np.int64)
+    block = np.full(len(label), -1, dtype=np.int64)
     block[placed] = number[q.of_node[placed]]
-    own_copies(graph, copied, block)
-    block.flags.writeable = False
-    return Partition(block, copied)
+    return block

@@ -9,10 +9,11 @@ import numpy as np
 from dagsolve.blocks.partition import Targets
 from dagsolve.blocks.work import Rates
 
-__all__ = ["DISTRIBUTED", "THREADS", "Rates", "measured_rates", "targets_for"]
+__all__ = ["DISK_BYTES_PER_SECOND", "DISTRIBUTED", "THREADS", "Rates", "measured_rates", "targets_for"]
 
 THREADS = Rates()
 DISTRIBUTED = Rates(task_seconds=2e-3, transfer_bytes_per_second=1e9)
+DISK_BYTES_PER_SECOND = 1e9  # tiles written and read back
 
 _PROBE_ROWS = 384
 _PROBE_CALLS = 5
@@ -36,14 +37,18 @@ def measured_rates(rates: Rates = THREADS) -> Rates:
     return replace(rates, dense_flops=dense_flops())
 
 
-def targets_for(rates: Rates, *, workers: int, target_bytes: float = np.inf) -> Targets:
+def targets_for(
+    rates: Rates, *, workers: int, target_bytes: float = np.inf, on_disk: bool = False
+) -> Targets:
     """What blocks should be like when a task costs what these rates say.
 
-    Blocks aim at 75 tasks' overheads, but at least 50 ms and at most 150 ms.
+    Blocks aim at 75 tasks' overheads, but at least 50 ms and at most 150 ms. A byte that waits for a later
+    sweep has left the cache: it costs a write and a read of memory, or of the disk where not all fit.
     """
     return Targets(
         seconds=min(max(0.05, 75 * rates.task_seconds), 0.15),
         bytes=target_bytes,
         thin_seconds=1.25 * rates.task_seconds,
         workers=workers,
+        recompute=2 / (DISK_BYTES_PER_SECOND if on_disk else rates.bytes_per_second),
     )
