@@ -4,6 +4,7 @@ from typing import Any
 
 from dagsolve.namespace import namespace_of
 from dagsolve.operators.operator import Operator, conjugated
+from dagsolve.operators.shaping import check_shape
 
 
 class InnerProduct(Operator):
@@ -27,6 +28,7 @@ class InnerProduct(Operator):
         return Outer(self.array, self.name)
 
     def apply(self, x: Any) -> Any:
+        check_shape("InnerProduct", x, tuple(self.array.shape))
         product = conjugated(self.array) * x
         return namespace_of(product).sum(product)
 
@@ -52,4 +54,5 @@ class Outer(Operator):
         return InnerProduct(self.array, self.name)
 
     def apply(self, x: Any) -> Any:
+        check_shape("Outer", x, ())
         return x * self.array

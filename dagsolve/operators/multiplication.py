@@ -53,13 +53,19 @@ class _ArrayOperator(Operator):
 
 
 class Hadamard(_ArrayOperator):
-    """X → m ∘ X. The array m broadcasts to X, never X to m (its adjoint would be a sum)."""
+    """X → m ∘ X. The array m broadcasts to X; an X that would broadcast to m is refused (use `Broadcast`)."""
 
     __slots__ = ()
     letter, min_ndim = "ℋ", 0
 
     def apply(self, x: Any) -> Any:
-        return self._factor * x
+        y = self._factor * x
+        if getattr(y, "shape", ()) != getattr(x, "shape", ()):
+            raise ShapeError(
+                f"Hadamard: the array {self.array.shape} must broadcast to the operand, whose shape is "
+                f"{getattr(x, 'shape', ())}; write Hadamard(m) @ Broadcast(…) to repeat the operand"
+            )
+        return y
 
     def apply_inverse(self, y: Any) -> Any:
         if namespace_of(self.array).any(self.array == 0):
@@ -134,6 +140,10 @@ class Kronecker(Operator):
         return Kronecker(self.a, self.b, self.names, adjoint=not self.adjoint)
 
     def apply(self, x: Any) -> Any:
+        if not isinstance(x, tuple) and len(getattr(x, "shape", ())) < 2:
+            raise ShapeError(
+                f"Kronecker: the operand must have at least 2 axes, got {getattr(x, 'shape', ())}"
+            )
         left, right = self._factors
         (p, m), (n, q) = left.shape[-2:], right.shape[-2:]
         if p * n * (m + q) <= m * q * (n + p):  # multiplications of (b X) aᵀ and of b (X aᵀ)

@@ -11,6 +11,7 @@ from dagsolve.operators import (
     Bundle,
     Hadamard,
     Identity,
+    InnerProduct,
     Kronecker,
     LeftMultiplication,
     LocalJacobian,
@@ -124,6 +125,26 @@ def test_wrong_arrays_are_named():
         Kronecker(1.0, np.ones((2, 2)))
     with pytest.raises(ShapeError, match=r"must be square to be inverted, got \(5, 3\)"):
         P.solve(np.ones(5))
+
+
+@pytest.mark.parametrize(
+    ("op", "x", "message"),
+    [
+        (
+            Hadamard(np.ones((5, 3))),
+            np.ones(3),
+            r"the array \(5, 3\) must broadcast to the operand, .* \(3,\)",
+        ),
+        (Hadamard(np.ones(3)), 2.0, r"whose shape is \(\)"),
+        (InnerProduct(np.ones((5, 3))), np.ones(3), r"InnerProduct: the operand must have shape \(5, 3\)"),
+        (InnerProduct(np.ones((5, 3))).T, np.ones(3), r"Outer: the operand must have shape \(\), got \(3,\)"),
+        (Kronecker(np.eye(3), np.eye(3)), np.ones(3), r"at least 2 axes, got \(3,\)"),
+    ],
+)
+def test_operands_that_would_broadcast_are_refused(op: Operator, x: Any, message: str):
+    """Where NumPy would repeat the operand in silence, the adjoint would be a sum and the law would fail."""
+    with pytest.raises(ShapeError, match=message):
+        op @ x
 
 
 @pytest.mark.parametrize(
