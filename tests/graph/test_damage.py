@@ -308,6 +308,27 @@ def test_huge_claims_are_compared_with_the_file_before_anything_is_made(stored: 
         open_graph(stored)
 
 
+@pytest.mark.parametrize("labels", [[0, 1], [0, 0, 1], [1, 2, 3], [0, 1, 2, 3]])
+def test_labels_must_number_the_nodes(labels: list[int], tmp_path: Path) -> None:
+    columns = Graph.from_edges([0, 1], [1, 2]).columns
+    Graph(columns, (), (), labels=np.array(labels)).save(tmp_path / "g")
+    with pytest.raises(StorageError, match=r"labels\.npy: it does not number the nodes"):
+        open_graph(tmp_path / "g")
+
+
+def test_weights_must_be_those_of_the_edges(tmp_path: Path) -> None:
+    columns = Graph.from_edges([0, 1], [1, 2]).columns
+    Graph(columns, (), (), weight=np.ones(3)).save(tmp_path / "g")
+    with pytest.raises(StorageError, match=r"weight\.npy: 3 weights for 2 edges"):
+        open_graph(tmp_path / "g")
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [((3,), ()), ((), (0, 3)), ((-1,), ())])
+def test_inputs_and_outputs_must_be_values(inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+    with pytest.raises(GraphError, match="graph: an input or output is not a value of the graph"):
+        Graph(Graph.from_edges([0, 1], [1, 2]).columns, inputs, outputs).check()
+
+
 @pytest.mark.parametrize("what", ["nothing", "file", "empty folder"])
 def test_what_is_no_directory_of_a_graph_is_refused(what: str, tmp_path: Path) -> None:
     path = tmp_path / "g"

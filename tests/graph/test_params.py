@@ -1,12 +1,13 @@
 """Params on file are the very same values: types, signs of zeros, NaN; nothing else is understood."""
 
 import json
+import math
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from dagsolve.errors import GraphError
 from dagsolve.graph.params import decoded, encoded, is_plain
@@ -14,6 +15,7 @@ from tests.graph.generated import PARAMS, identical
 
 
 @given(PARAMS)
+@example((math.nan, [-math.inf, -0.0], complex(math.inf, math.nan)))
 def test_params_come_back_identical(value: Any) -> None:
     text = json.dumps(encoded(value), allow_nan=False)
     assert identical(decoded(json.loads(text)), value)

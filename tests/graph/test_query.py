@@ -232,17 +232,18 @@ def test_solve_is_a_sum_over_all_paths(drawn: Edges, transpose: bool, name: str)
 
 def test_zeros_of_the_semirings_mean_no_path() -> None:
     """
-    0 → 1 → 2,  3 alone
+    0 → 1 → 2,  3 → 4: nothing reaches 3, hence nothing reaches 4
     """
-    graph = Graph.from_edges([0, 1], [1, 2], nodes=4)
-    at_0 = np.array([0.0, np.inf, np.inf, np.inf])
-    assert graph.solve(at_0, [2.0, 3.0], "min-plus").tolist() == [0, 2, 5, np.inf]
-    assert graph.solve(-at_0, [2.0, 3.0], "max-plus").tolist() == [0, 2, 5, -np.inf]
-    assert graph.solve(-at_0, [2.0, 3.0], "log-sum-exp").tolist() == [0, 2, 5, -np.inf]
-    assert graph.solve(at_0, [np.inf, 3.0], "min-plus").tolist() == [0, np.inf, np.inf, np.inf]
-    assert graph.solve([True, False, False, False], semiring="boolean").tolist() == [True, True, True, False]
-    assert graph.solve([1, 0, 0, 0], semiring="count").tolist() == [1, 1, 1, 0]
-    assert graph.solve(-at_0, semiring="max-plus").tolist() == [0, 0, 0, -np.inf]  # the one, not 1.0
+    graph = Graph.from_edges([0, 1, 3], [1, 2, 4])
+    no = np.inf
+    at_0, weight = np.array([0.0, no, no, no, no]), [2.0, 3.0, 5.0]
+    assert graph.solve(at_0, weight, "min-plus").tolist() == [0, 2, 5, no, no]
+    assert graph.solve(-at_0, weight, "max-plus").tolist() == [0, 2, 5, -no, -no]
+    assert graph.solve(-at_0, weight, "log-sum-exp").tolist() == [0, 2, 5, -no, -no]
+    assert graph.solve(at_0, [no, 3.0, 5.0], "min-plus").tolist() == [0, no, no, no, no]
+    assert graph.solve(at_0 == 0, semiring="boolean").tolist() == [True, True, True, False, False]
+    assert graph.solve([1, 0, 0, 0, 0], semiring="count").tolist() == [1, 1, 1, 0, 0]
+    assert graph.solve(-at_0, semiring="max-plus").tolist() == [0, 0, 0, -no, -no]  # the one, not 1.0
 
 
 def test_solve_is_backslash() -> None:
