@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.namespace import Array, Namespace
+from dagsolve.namespace import Array, Namespace, native_dtype
 from dagsolve.primitive import Cost, Primitive, Specs
 from dagsolve.specs import spec
 
@@ -18,7 +18,7 @@ def _free(operands: Specs, results: Specs, **params: Any) -> Cost:
 
 
 def _full_forward(xp: Namespace, *, shape: tuple[int, ...], dtype: str, value: float) -> Array:
-    return xp.full(shape, value, dtype=np.dtype(dtype))
+    return xp.full(shape, value, dtype=native_dtype(xp, np.dtype(dtype)))
 
 
 def _full_specs(*, shape: tuple[int, ...], dtype: str, value: float) -> Specs:
@@ -26,7 +26,7 @@ def _full_specs(*, shape: tuple[int, ...], dtype: str, value: float) -> Specs:
 
 
 def _eye_forward(xp: Namespace, *, rows: int, columns: int, offset: int, dtype: str) -> Array:
-    return xp.eye(rows, columns, k=offset, dtype=np.dtype(dtype))
+    return xp.eye(rows, columns, k=offset, dtype=native_dtype(xp, np.dtype(dtype)))
 
 
 def _eye_specs(*, rows: int, columns: int, offset: int, dtype: str) -> Specs:
@@ -34,7 +34,9 @@ def _eye_specs(*, rows: int, columns: int, offset: int, dtype: str) -> Specs:
 
 
 def _range_forward(xp: Namespace, *, start: float, step: float, length: int, dtype: str) -> Array:
-    return xp.asarray(start + step * xp.arange(length), dtype=np.dtype(dtype))
+    wanted = np.dtype(dtype)
+    counted = xp.arange(length, dtype=xp.float64 if wanted.kind == "f" else xp.int64)
+    return xp.astype(start + step * counted, native_dtype(xp, wanted), copy=False)
 
 
 def _range_specs(*, start: float, step: float, length: int, dtype: str) -> Specs:

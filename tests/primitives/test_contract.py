@@ -277,6 +277,23 @@ def test_every_differentiable_primitive_has_a_small_example():
     assert SMALL.keys() == {case.values[0].name for case in DIFFERENTIABLE}
 
 
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("full", {"shape": (3, 5), "dtype": "<f4", "value": 2.5}),
+        ("eye", {"rows": 3, "columns": 5, "offset": 1, "dtype": "<f8"}),
+        ("arange", {"start": 1.0, "step": 0.5, "length": 7, "dtype": "<f8"}),
+    ],
+)
+def test_generators_use_the_array_api_standard_only(name, params):
+    primitive = PRIMITIVES[name]
+    expected = primitive.run(np, (), params)
+    assert primitive.result_specs((), params) == (spec_of(expected),)
+    found = np.asarray(primitive.run(array_api_strict, (), params))
+    assert spec_of(found) == spec_of(expected)
+    np.testing.assert_array_equal(found, expected)
+
+
 def in_library(xp, arrays):
     return tuple(None if x is None else xp.asarray(np.array(x)) for x in arrays)
 
