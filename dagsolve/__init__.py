@@ -20,6 +20,8 @@ from dagsolve.operators import OperatorMatrix as OperatorMatrix
 from dagsolve.programs import compute as compute
 from dagsolve.programs import gradients as gradients
 from dagsolve.programs import value_and_gradients as value_and_gradients
+from dagsolve.reporting import plot as plot
+from dagsolve.reporting import report as report
 from dagsolve.specs import spec as spec
 from dagsolve.substitution import backslash as backslash
 

@@ -65,5 +65,9 @@ class StorageError(DagsolveError, OSError):
     """A tile could not be written, or its file is damaged."""
 
 
+class MissingPackageError(DagsolveError, ImportError):
+    """A package of one of dagsolve's extras is needed and not installed."""
+
+
 class GradientMismatch(DagsolveError, AssertionError):
     """Two ways to compute a derivative disagree: names the mode, the order, the argument and both numbers."""

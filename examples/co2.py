@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from distributed import Client, LocalCluster
-from drawing import draw_matrix, draw_regression
+from drawing import draw_regression
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import approx_fprime, minimize
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -192,7 +192,7 @@ def main(arguments=None):
     residual = y - forecast(learned, x, y, x)[0]
     folder.mkdir(parents=True, exist_ok=True)
     draw_regression(folder / "co2.png", x + ORIGIN, ppm, residual, times + ORIGIN, mean + level, deviation)
-    draw_matrix(folder / "co2_matrix.png", plan.dag)
+    ds.plot(plan.dag).savefig(folder / "co2_matrix.png", dpi=110, bbox_inches="tight", pad_inches=0.12)
     print(f"\nWrote co2.png and co2_matrix.png into {folder.resolve()}")
 
 

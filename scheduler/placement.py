@@ -7,7 +7,7 @@ finish: H. Topcuoglu, S. Hariri, M.-Y. Wu, IEEE Trans. Parallel Distrib. Syst. 1
 import heapq
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,17 @@ def ranks(dag: BlockDag) -> list[int]:
     return [int(place) for place in rank]
 
 
-def homes(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[int]:
-    """Worker of each block, for workers of so many threads: where it is projected to finish first.
+class Slot(NamedTuple):
+    """Where and when a block is projected to run, in seconds since the start."""
+
+    worker: int
+    thread: int
+    start: float
+    finish: float
+
+
+def timetable(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[Slot]:
+    """Slot of each block, for workers of so many threads: where it is projected to finish first.
 
     Blocks are placed in order of priority. One waits for a thread and for what it reads: values from another
     worker are moved first, and a move costs about a task. Of many workers, those that hold what is read and
@@ -43,25 +52,31 @@ def homes(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[int]:
     free = [(0.0, w) for w in range(len(threads))]
     heapq.heapify(free)
     idle = [[0.0] * count for count in threads]  # when each thread of each worker is done
-    finish, home = [0.0] * len(dag), [0] * len(dag)
+    slots = [Slot(0, 0, 0.0, 0.0)] * len(dag)
     rank = ranks(dag)
     for index in sorted(range(len(dag)), key=lambda k: rank[k]):
         block = dag.blocks[index]
-        sources = [(dag.producer[v], dag.value_nbytes(v)) for v in block.reads if v in dag.producer]
-        best: tuple[float, int] | None = None
-        for w in {home[s] for s, _ in sources} | {free[0][1]}:
-            far = [(s, n) for s, n in sources if home[s] != w]
-            moved = sum(n for _, n in far) / rates.transfer_bytes_per_second + rates.task_seconds * bool(far)
-            ready = max((finish[s] for s, _ in sources), default=0.0) + moved
-            found = (max(ready, min(idle[w])) + block.seconds + rates.task_seconds, w)
+        sources = [(slots[dag.producer[v]], dag.value_nbytes(v)) for v in block.reads if v in dag.producer]
+        best: tuple[float, int, float] | None = None
+        for w in {s.worker for s, _ in sources} | {free[0][1]}:
+            far = [n for s, n in sources if s.worker != w]
+            moved = sum(far) / rates.transfer_bytes_per_second + rates.task_seconds * bool(far)
+            start = max(max((s.finish for s, _ in sources), default=0.0) + moved, min(idle[w]))
+            found = (start + block.seconds + rates.task_seconds, w, start)
             best = found if best is None or found < best else best
         assert best is not None
-        finish[index], home[index] = best
-        threads_of_home = idle[home[index]]
-        threads_of_home[threads_of_home.index(min(threads_of_home))] = finish[index]
+        finish, worker, start = best
+        thread = idle[worker].index(min(idle[worker]))
+        slots[index] = Slot(worker, thread, start, finish)
+        idle[worker][thread] = finish
         while min(idle[free[0][1]]) > free[0][0]:  # stale: that worker was given more since
             heapq.heapreplace(free, (min(idle[free[0][1]]), free[0][1]))
-    return home
+    return slots
+
+
+def homes(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[int]:
+    """Worker of each block, for workers of so many threads; see `timetable`."""
+    return [slot.worker for slot in timetable(dag, threads, rates)]
 
 
 def key_prefix(label: str) -> str:

@@ -26,8 +26,9 @@ class LabelCost(NamedTuple):
 
 
 def sweep_name(sweep: int) -> str:
-    """ "forward", "reverse", and "reverse 2" and so on for derivatives of derivatives."""
-    return ("forward", "reverse")[sweep] if sweep < 2 else f"reverse {sweep}"
+    """The sweep in words, as labels of blocks have it; derivatives of derivatives have more than two."""
+    names = ("forward", "reverse", "second reverse", "third reverse")
+    return names[sweep] if sweep < len(names) else f"{sweep}th reverse"
 
 
 def label_costs(dag: "BlockDag") -> tuple[LabelCost, ...]:

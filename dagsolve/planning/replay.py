@@ -8,6 +8,7 @@ written to disk when values exceed it, and comes back when it is read.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import singledispatchmethod
+from typing import NamedTuple
 
 from dagsolve.blocks.structure import Block, BlockDag
 from dagsolve.errors import PlanError
@@ -54,6 +55,33 @@ def replay(
     )
 
 
+class Moment(NamedTuple):
+    """Memory while one block runs, in bytes."""
+
+    block: int
+    values_bytes: int  # in memory, what the block reads among them
+    beside_bytes: int  # for what the block makes and needs beside
+    disk_bytes: int
+
+
+def memory_profile(
+    dag: BlockDag, actions: Iterable[Action], *, store_bytes: int | None = None
+) -> list[Moment]:
+    """The pretend machine's memory while each block runs, in the plan's order.
+
+    Raises PlanError when the actions break a law; see `replay`.
+    """
+    machine = _Machine(dag, None, store_bytes)
+    moments = []
+    for position, action in enumerate(actions):
+        machine.position = position
+        machine.do(action)
+        if isinstance(action, Run | Recompute):
+            moments.append(machine.moment)
+    machine.finish()
+    return moments
+
+
 class _Machine:
     def __init__(self, dag: BlockDag, budget_bytes: int | None, store_bytes: int | None) -> None:
         self.dag, self.budget, self.store = dag, budget_bytes, store_bytes
@@ -67,6 +95,7 @@ class _Machine:
         self.resident = self.on_disk = self.position = 0
         self.peak = self.values_peak = self.spilled = self.loaded = self.runs = 0
         self.recomputed_flops = 0.0
+        self.moment = Moment(-1, 0, 0, 0)  # the last block's
 
     @singledispatchmethod
     def do(self, action: object) -> None:
@@ -150,7 +179,9 @@ class _Machine:
         for value in made:
             if value in self.memory or value in self.disk:
                 raise self._fault(f"value {value} is made twice, by block {block.index} ({block.label})")
-        self._settle(self._beyond_store(block), f"running block {block.index} ({block.label})")
+        beside = self._beyond_store(block)
+        self._settle(beside, f"running block {block.index} ({block.label})")
+        self.moment = Moment(block.index, self.resident, beside, self.on_disk)
         for value in made:
             self._into_memory(value)
         self._settle(0, f"after block {block.index} ({block.label})")

@@ -1,0 +1,1 @@
+"""Pictures of block matrices, plans and runs; needs matplotlib, which nothing else here imports."""

@@ -1,0 +1,76 @@
+"""What one looks at: pictures of blocks, plans and runs, and the report of a run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from dagsolve.blocks.structure import BlockDag
+from dagsolve.errors import ArgumentError, MissingPackageError
+from dagsolve.planning.actions import Plan
+from dagsolve.planning.cost import dense_flops
+from dagsolve.reports import RunReport
+from dagsolve.scheduler.worker import one_blas_thread
+
+
+def plot(what: Any, *, workers: int | None = None) -> Any:
+    """A matplotlib Figure of a plan, of blocks, or of a run; notebooks show it, `.savefig(path)` writes it.
+
+    Plan        projected memory in the plan's order with its limits, and the blocks on the workers' threads
+    BlockDag    the pattern of the block matrix I - L
+    RunReport   the blocks as they ran, seconds and peaks beside the projections; also for a transformed
+                function that was called
+    workers     for a Plan: how many to draw; None: as many as it was made for
+
+    Raises MissingPackageError without matplotlib (the extra `viz`), ArgumentError for anything else.
+    """
+    if workers is not None and (not isinstance(what, Plan) or workers < 1):
+        raise ArgumentError(
+            f"plot: workers must be at least 1 and is for plans, got {workers} for a {type(what).__name__}"
+        )
+    match what:
+        case BlockDag():
+            return _drawing("matrix", "matrix_picture")(what)
+        case Plan():
+            return _drawing("plans", "plan_picture")(what, what.workers if workers is None else workers)
+        case _:
+            return _drawing("runs", "run_picture")(_report_of("plot", what, "a Plan, a BlockDag, "))
+
+
+def report(run: Any) -> RunReport:
+    """What a run took, with the share of the rate of matrix products that it reached on this machine.
+
+    run   a transformed function that was called (`fn`), or its report (`fn.last_report`)
+
+    The rate is that of one thread of this process, measured once in a few milliseconds. Raises ArgumentError
+    for a function that has not run.
+    """
+    found = _report_of("report", run)
+    with one_blas_thread():
+        return replace(found, dense_flops=dense_flops())
+
+
+def _report_of(who: str, run: Any, others: str = "") -> RunReport:
+    if isinstance(run, RunReport):
+        return run
+    if not hasattr(run, "last_report"):
+        raise ArgumentError(
+            f"{who}: must be {others}a RunReport or a transformed function, got {type(run).__name__}"
+        )
+    if run.last_report is None:
+        raise ArgumentError(f"{who}: {run!r} has not run yet; call it first, or look at its .plan(...)")
+    found: RunReport = run.last_report
+    return found
+
+
+def _drawing(module: str, name: str) -> Callable[..., Any]:
+    try:
+        found: Callable[..., Any] = getattr(import_module(f"dagsolve.drawing.{module}"), name)
+    except ModuleNotFoundError as fault:
+        if (fault.name or "").partition(".")[0] != "matplotlib":
+            raise
+        raise MissingPackageError(
+            "plot: matplotlib is not installed; install it, or dagsolve with its extra: "
+            "pip install 'dagsolve[viz]'"
+        ) from fault
+    return found
