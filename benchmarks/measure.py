@@ -11,7 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "scipy", "dask", "distributed", "jax", "autograd")
+PACKAGES = (
+    "numpy", "scipy", "dask", "distributed", "jax", "autograd", "torch", "cupy-cuda12x", "cupy-cuda13x",
+)  # fmt: skip
 
 
 def alternated(
@@ -49,11 +51,11 @@ def environment() -> dict[str, str]:
     return found
 
 
-def write(name: str, rows: list[dict[str, object]]) -> Path:
-    """Keep rows and environment as JSON under benchmarks/results."""
+def write(name: str, rows: list[dict[str, object]], **besides: str) -> Path:
+    """Keep rows and environment as JSON under benchmarks/results; `besides` goes with the environment."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"environment": environment(), "rows": rows}, indent=1) + "\n")
+    path.write_text(json.dumps({"environment": {**environment(), **besides}, "rows": rows}, indent=1) + "\n")
     return path
 
 

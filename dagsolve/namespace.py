@@ -4,6 +4,7 @@ NumPy values are served by `numpy` itself (NumPy ≥ 2 speaks the array API stan
 through `array_api_compat`.
 """
 
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
@@ -18,7 +19,11 @@ Arrays = tuple[Array, ...]
 Namespace = Any  # a module that speaks the array API standard
 
 try:
-    import cupy
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # it warns where no CUDA toolkit lies beside the driver, and needs none
+        import cupy
 except ImportError:
     cupy = None
 
