@@ -1,10 +1,12 @@
 """block_dag: the blocks of a partition with what they read and write, and what that costs."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from dagsolve.blocks.crossings import Rows, members, reads, rows_of, workspaces
 from dagsolve.blocks.partition import Partition
 from dagsolve.blocks.structure import Block, BlockDag
 from dagsolve.blocks.work import NodeWork
@@ -26,145 +28,63 @@ def block_dag(graph: Graph, partition: Partition, work: NodeWork) -> BlockDag:
         raise GraphError(
             f"block_dag: partition is of {len(partition.block)} nodes, the graph has {len(graph)}"
         )
-    owned = _owned(partition)
-    members = _members(graph, partition, owned)
-    reads = [_reads(graph, nodes) for nodes in members]
-    crossing = {value for values in reads for value in values}
-    crossing.update(graph.outputs)
-    columns = _Columns(graph, work)
-    blocks = tuple(
-        columns.block(index, nodes, read, owned[index], crossing)
-        for index, (nodes, read) in enumerate(zip(members, reads, strict=True))
+    c = graph.columns
+    nodes = np.arange(len(graph))
+    own = np.where(partition.copied, -1, partition.block)
+    owned = rows_of(own, nodes, partition.count)
+    none = np.zeros(len(graph), dtype=np.bool_)
+    held = members(graph, owned, partition.copied, none if partition.repeated is None else partition.repeated)
+    taken = reads(graph, held)
+    crossing = np.zeros(graph.value_count, dtype=np.bool_)
+    crossing[taken.items] = True
+    crossing[list(graph.outputs)] = True
+    maker = np.where(crossing, own[graph.value_node], -1)
+    written = rows_of(maker, np.arange(graph.value_count), partition.count)
+    labels = _labels(graph, owned, work)
+    columns = zip(
+        c.sweep[owned.items[owned.indptr[:-1]]].tolist(),
+        labels,
+        held.lists(),
+        taken.lists(),
+        written.lists(),
+        _totals(held, work.flops),
+        _totals(held, work.seconds),
+        map(int, _totals(taken, graph.value_nbytes)),
+        map(int, _totals(written, graph.value_nbytes)),
+        workspaces(graph, held, taken, written, work.view, work.workspace_bytes).tolist(),
+        strict=True,
     )
+    blocks = tuple(Block(index, *row) for index, row in enumerate(columns))
     _check_order(graph, blocks)
     return BlockDag(graph, blocks)
 
 
-def _owned(partition: Partition) -> list[list[int]]:
-    """Nodes of every block without copies, ascending."""
-    owned: list[list[int]] = [[] for _ in range(partition.count)]
-    copied = partition.copied.tolist()
-    for n, b in enumerate(partition.block.tolist()):
-        if b >= 0 and not copied[n]:
-            owned[b].append(n)
-    return owned
+def _totals(rows: Rows, amount: npt.NDArray[Any]) -> list[float]:
+    """Sum over the items of each block; exact for bytes below 2**53."""
+    count = len(rows.indptr) - 1
+    found: list[float] = np.bincount(rows.of_items(), weights=amount[rows.items], minlength=count).tolist()
+    return found
 
 
-def _members(graph: Graph, partition: Partition, owned: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Nodes of every block, ascending, copies included."""
-    members = [list(nodes) for nodes in owned]
-    later = np.zeros(len(graph), dtype=np.bool_) if partition.repeated is None else partition.repeated
-    if not (partition.copied.any() or later.any()):
-        return members
-    indptr, producers, sweep = graph.columns.indptr.tolist(), graph.producers.tolist(), graph.columns.sweep
-    copied, repeated = partition.copied.tolist(), later.tolist()
-    for nodes in members:
-        own = int(sweep[nodes[0]])
-        copies: set[int] = set()
-        stack = list(nodes)
-        while stack:
-            n = stack.pop()
-            for u in producers[indptr[n] : indptr[n + 1]]:
-                if (copied[u] or (repeated[u] and sweep[u] < own)) and u not in copies:
-                    copies.add(u)
-                    stack.append(u)
-        if copies:
-            nodes.extend(copies)
-            nodes.sort()
-    return members
+def _labels(graph: Graph, owned: Rows, work: NodeWork) -> list[str]:
+    """Name of the primitive that each block is there for, with the sweep that it runs in.
 
-
-def _reads(graph: Graph, nodes: Sequence[int]) -> list[int]:
-    """Values that these nodes take from elsewhere, ascending."""
+    That is the last decomposition or solve, else the primitive that takes most of the time.
+    """
     c = graph.columns
-    if len(nodes) == 1:
-        return sorted(set(c.operands[c.indptr[nodes[0]] : c.indptr[nodes[0] + 1]].tolist()))
-    inside = set(nodes)
-    maker = graph.value_node
-    found: set[int] = set()
-    for n in nodes:
-        found.update(c.operands[c.indptr[n] : c.indptr[n + 1]].tolist())
-    return sorted(v for v in found if maker[v] not in inside)
-
-
-class _Columns:
-    """A graph's columns as lists, which single items are read from faster."""
-
-    def __init__(self, graph: Graph, work: NodeWork) -> None:
-        c = graph.columns
-        self.names = c.names
-        self.primitive, self.sweep = c.primitive.tolist(), c.sweep.tolist()
-        self.indptr, self.operands = c.indptr.tolist(), c.operands.tolist()
-        self.first, self.maker = c.first_value.tolist(), graph.value_node.tolist()
-        self.nbytes = graph.value_nbytes.tolist()
-        self.flops, self.seconds = work.flops.tolist(), work.seconds.tolist()
-        self.workspace, self.view = work.workspace_bytes.tolist(), work.view.tolist()
-        self.dense = work.dense.tolist()
-
-    def block(
-        self, index: int, nodes: Sequence[int], reads: Sequence[int], owned: Sequence[int], crossing: set[int]
-    ) -> Block:
-        writes = [v for n in owned for v in range(self.first[n], self.first[n + 1]) if v in crossing]
-        sweep = self.sweep[owned[0]]
-        return Block(
-            index=index,
-            sweep=sweep,
-            label=self._label(owned, sweep),
-            nodes=tuple(nodes),
-            reads=tuple(reads),
-            writes=tuple(writes),
-            flops=sum(self.flops[n] for n in nodes),
-            seconds=sum(self.seconds[n] for n in nodes),
-            read_bytes=sum(self.nbytes[v] for v in reads),
-            write_bytes=sum(self.nbytes[v] for v in writes),
-            workspace_bytes=self._workspace(nodes, reads, writes),
-        )
-
-    def _label(self, owned: Iterable[int], sweep: int) -> str:
-        """Name of the primitive that the block is there for, with the sweep that it runs in.
-
-        That is the last decomposition or solve, else the primitive that takes most of the time.
-        """
-        solves = [n for n in owned if self.dense[n] and self.names[self.primitive[n]] not in PRODUCTS]
-        seconds: Counter[int] = Counter()
-        for n in solves[-1:] or owned:
-            seconds[self.primitive[n]] += self.seconds[n]
-        name = self.names[seconds.most_common(1)[0][0]].partition(".")[0]
-        prefix = _ORDINALS[sweep] if sweep < len(_ORDINALS) else f"{sweep}th-reverse-"
-        return name if name.startswith("reverse-") and sweep == 1 else prefix + name
-
-    def _workspace(self, nodes: Sequence[int], reads: Sequence[int], writes: Sequence[int]) -> int:
-        """Peak bytes of values born and dropped inside, if nothing is done in place.
-
-        A view owns no memory and keeps what it is a view of.
-        """
-        outside = {*reads, *writes}
-        root: dict[int, int] = {}  # value inside -> value whose memory it shows
-        last: dict[int, int] = {}  # that value -> last node that reads it
-        for n in nodes:
-            operands = self.operands[self.indptr[n] : self.indptr[n + 1]]
-            for v in operands:
-                last[root.get(v, v)] = n
-            for v in range(self.first[n], self.first[n + 1]):
-                root[v] = (
-                    root.get(operands[0], operands[0])
-                    if self.view[n] and operands and v not in outside
-                    else v
-                )
-        dropped: dict[int, list[int]] = {}
-        for v, n in last.items():
-            if v not in outside and v in root:
-                dropped.setdefault(n, []).append(v)
-        live = peak = 0
-        for n in nodes:
-            for v in range(self.first[n], self.first[n + 1]):
-                if root[v] == v and v not in outside:
-                    live += self.nbytes[v]
-                    if v not in last:
-                        dropped.setdefault(n, []).append(v)
-            peak = max(peak, live + self.workspace[n])
-            live -= sum(self.nbytes[v] for v in dropped.get(n, ()))
-        return int(peak)
+    names, primitive, sweep = c.names, c.primitive.tolist(), c.sweep.tolist()
+    seconds, dense = work.seconds.tolist(), work.dense.tolist()
+    labels = []
+    for nodes in owned.lists():
+        solves = [n for n in nodes if dense[n] and names[primitive[n]] not in PRODUCTS]
+        taken: dict[int, float] = {}
+        for n in solves[-1:] or nodes:
+            taken[primitive[n]] = taken.get(primitive[n], 0.0) + seconds[n]
+        name = names[max(taken, key=taken.__getitem__)].partition(".")[0]
+        level = sweep[nodes[0]]
+        prefix = _ORDINALS[level] if level < len(_ORDINALS) else f"{level}th-reverse-"
+        labels.append(name if name.startswith("reverse-") and level == 1 else prefix + name)
+    return labels
 
 
 def _check_order(graph: Graph, blocks: Sequence[Block]) -> None:
