@@ -9,7 +9,7 @@ from dask.utils import format_bytes
 
 from dagsolve.planning.actions import Plan
 from dagsolve.storage import StoreStatistics
-from dagsolve.tables import Table, facts_html, facts_text, title_html
+from dagsolve.tables import Table, duration, facts_html, facts_text, title_html
 
 THIS_PROCESS = "this process"
 
@@ -163,11 +163,11 @@ class RunReport:
         share = f", {self.busy_seconds / available:.0%} of the threads' time" if available else ""
         longest = max(self.durations, default=0.0)
         rows = [
-            ("run", f"{_time(self.elapsed_seconds)}, {len(self.done):,} blocks on {where}"),
-            ("in blocks", f"{_time(self.busy_seconds)}{share}; the longest {_time(longest)}"),
+            ("run", f"{duration(self.elapsed_seconds)}, {len(self.done):,} blocks on {where}"),
+            ("in blocks", f"{duration(self.busy_seconds)}{share}; the longest {duration(longest)}"),
         ]
         if self.plan is not None:
-            work, path = _time(self.plan.seconds), _time(self.plan.critical_seconds)
+            work, path = duration(self.plan.seconds), duration(self.plan.critical_seconds)
             rows.append(("projected", f"{work} in blocks, critical path {path}"))
             rows.append(("arithmetic", self._arithmetic()))
         if self.peak_bytes:
@@ -254,8 +254,3 @@ def recording(report: RunReport, listener: Listener) -> Listener:
         listener(done)
 
     return hear
-
-
-def _time(seconds: float) -> str:
-    """Seconds in words, with milliseconds below a tenth."""
-    return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.3g} ms"

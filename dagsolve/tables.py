@@ -1,4 +1,4 @@
-"""Tables of words, as aligned text and as HTML for notebooks."""
+"""Tables of words and of facts, as aligned text and as HTML for notebooks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,6 +39,13 @@ class Table:
         head = _html_row("th", self.titles)
         body = "".join(_html_row("td", row) for row in self.shortened().rows)
         return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: milliseconds below a tenth of one, whole seconds from a thousand."""
+    if seconds < 0.1:
+        return f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:,.0f} s"
 
 
 def facts_text(facts: Iterable[tuple[str, str]], indent: str = "  ") -> str:

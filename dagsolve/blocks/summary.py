@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from dask.utils import format_bytes
 
-from dagsolve.tables import Table, facts_html, title_html
+from dagsolve.tables import Table, duration, facts_html, title_html
 
 if TYPE_CHECKING:
     from dagsolve.blocks.structure import Block, BlockDag
@@ -86,7 +86,7 @@ def notable_blocks(dag: "BlockDag") -> tuple[tuple[str, str], ...]:
     )
     return (
         ("largest block", f"{format_bytes(largest.working_set_bytes)} ({parts}): {_place(dag, largest)}"),
-        ("longest block", f"{longest.seconds:.3g} s: {_place(dag, longest)}"),
+        ("longest block", f"{duration(longest.seconds)}: {_place(dag, longest)}"),
     )
 
 

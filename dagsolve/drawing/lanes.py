@@ -9,6 +9,7 @@ from dagsolve.drawing.figures import Colour
 
 _TICKS = 24  # names of lanes that are written, at most
 _HEIGHT = 0.8
+_APART = 400  # from so many bars on, white between them would be most of what is seen
 
 
 class Bar(NamedTuple):
@@ -25,7 +26,7 @@ def draw_lanes(axes: Any, bars: Sequence[Bar], names: Sequence[str], colours: Ma
     for label, colour in colours.items():
         found = [bar for bar in bars if bar.label == label]
         if found:
-            axes.add_collection(_rectangles(found, colour, label))
+            axes.add_collection(_rectangles(found, colour, label, apart=len(bars) < _APART))
     axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
     axes.set_xlim(0, max((bar.start + bar.seconds for bar in bars), default=1.0) or 1.0)
     step = max(-(-len(names) // _TICKS), 1)
@@ -33,7 +34,7 @@ def draw_lanes(axes: Any, bars: Sequence[Bar], names: Sequence[str], colours: Ma
     axes.tick_params(axis="y", length=0)
 
 
-def _rectangles(bars: Sequence[Bar], colour: Colour, label: str) -> Any:
+def _rectangles(bars: Sequence[Bar], colour: Colour, label: str, *, apart: bool) -> Any:
     half = _HEIGHT / 2
     corners = [
         [
@@ -44,7 +45,7 @@ def _rectangles(bars: Sequence[Bar], colour: Colour, label: str) -> Any:
         ]
         for bar in bars
     ]
-    edge = "white" if len(bars) < 2_000 else "none"
+    edge = "white" if apart else "none"
     return PolyCollection(corners, facecolors=[tuple(colour)], edgecolors=edge, linewidths=0.4, label=label)
 
 

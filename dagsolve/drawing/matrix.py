@@ -16,7 +16,7 @@ from dagsolve.drawing.figures import INK, Picture, label_colours, label_patches
 
 Ints = npt.NDArray[np.int64]
 
-CELLS = 1200  # along a side; the blocks of a larger matrix share cells
+CELLS = 500  # along a side; the blocks of a larger matrix share cells
 _FRAMES = 150  # level sets that are framed, at most
 
 
@@ -52,7 +52,9 @@ def matrix_picture(dag: BlockDag) -> Picture:
     if framed:
         frame = "level set: blocks that\ncan run side by side"
         handles.append(Patch(facecolor="white", edgecolor=INK, label=frame))
-    figure.legend(handles=handles, loc="outside right center", frameon=False, title="Blocks, by primitive")
+    beside = (1.07, 0.5)  # of the names of the sweeps
+    title = "Blocks, by primitive"
+    axes.legend(handles=handles, loc="center left", bbox_to_anchor=beside, frameon=False, title=title)
     return figure
 
 

@@ -9,6 +9,7 @@ from dask.utils import format_bytes
 from dagsolve.drawing.figures import (
     FAINT,
     INK,
+    NAMED,
     PALETTE,
     Picture,
     byte_unit,
@@ -21,6 +22,7 @@ from dagsolve.planning.actions import Plan
 from dagsolve.planning.cost import DISTRIBUTED, THREADS
 from dagsolve.planning.replay import Moment, memory_profile
 from dagsolve.scheduler.placement import timetable
+from dagsolve.tables import duration
 
 VALUES, BESIDE = PALETTE[0], PALETTE[4]
 _FAR = 2.5  # a limit above so many times the peak is named, not drawn
@@ -33,7 +35,8 @@ def plan_picture(plan: Plan, workers: int) -> Picture:
         seconds[block.label] = seconds.get(block.label, 0.0) + block.seconds
     colours = label_colours(seconds)
     lanes = 0.45 + 0.3 * min(workers * plan.threads, 24)
-    figure = Picture(figsize=(11.5, 4.6 + lanes), layout="constrained")
+    entries = 9 + min(len(colours), NAMED)  # lines of both legends, one above the other
+    figure = Picture(figsize=(11.5, max(4.6 + lanes, 0.24 * entries)), layout="constrained")
     panels = figure.subplot_mosaic(
         [["memory", "legends"], ["lanes", "legends"]], width_ratios=(3.2, 1), height_ratios=(3.2, lanes)
     )
@@ -43,7 +46,7 @@ def plan_picture(plan: Plan, workers: int) -> Picture:
     legends.set_axis_off()
     above, named = panels["memory"].get_legend_handles_labels()
     legends.add_artist(legends.legend(above, named, loc="upper left", frameon=False))
-    handles = label_patches(colours, {label: f"{s:.2g} s" for label, s in seconds.items()})
+    handles = label_patches(colours, {label: duration(s) for label, s in seconds.items()})
     title = "Projected seconds, by primitive"
     legends.legend(handles=handles, loc="lower left", frameon=False, title=title, alignment="left")
     return figure
@@ -117,8 +120,8 @@ def _draw_timetable(axes: Any, plan: Plan, workers: int, colours: Any) -> None:
     axes.axvline(plan.critical_seconds, color=FAINT, linewidth=1.1, linestyle="--")
     share = plan.seconds / (finish * len(names)) if finish else 0.0
     axes.set_title(
-        f"Projected: {finish:.3g} s on {len(names)} threads, {share:.0%} busy; "
-        f"critical path (dashed) {plan.critical_seconds:.3g} s"
+        f"Projected: {duration(finish)} on {len(names)} threads, {share:.0%} busy; "
+        f"critical path (dashed) {duration(plan.critical_seconds)}"
     )
     axes.set_xlabel("projected seconds")
     plain(axes)

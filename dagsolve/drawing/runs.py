@@ -17,6 +17,7 @@ from dagsolve.drawing.figures import (
 )
 from dagsolve.drawing.lanes import Bar, draw_lanes, packed
 from dagsolve.reports import RunReport
+from dagsolve.tables import duration
 
 _LABELS = 14  # rows of the comparison, at most
 
@@ -31,7 +32,7 @@ def run_picture(report: RunReport) -> Picture:
     lanes = panels["lanes"]
     draw_lanes(lanes, bars, names, colours)
     busy = report.busy_seconds / (report.elapsed_seconds * report.threads) if report.elapsed_seconds else 0.0
-    lanes.set_title(f"Run of {report.elapsed_seconds:.3g} s, {busy:.0%} of the threads' time in blocks")
+    lanes.set_title(f"Run of {duration(report.elapsed_seconds)}, {busy:.0%} of the threads' time in blocks")
     lanes.set_xlabel("seconds since the first block began")
     plain(lanes)
     _draw_seconds(panels["seconds"], report, colours)

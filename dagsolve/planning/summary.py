@@ -7,7 +7,7 @@ from dask.utils import format_bytes
 
 from dagsolve.blocks.summary import cost_table, notable_blocks
 from dagsolve.graph import CONSTANT
-from dagsolve.tables import Table, facts_html, facts_text, list_html, title_html
+from dagsolve.tables import Table, duration, facts_html, facts_text, list_html, title_html
 
 if TYPE_CHECKING:
     from dagsolve.planning.actions import Plan
@@ -39,7 +39,7 @@ def facts(plan: "Plan") -> Facts:
             f"{format_bytes(plan.projected_bytes)} with {plan.threads} threads, budget {limit}",
         ),
         ("waiting values", store),
-        ("work", f"{plan.seconds:.3g} s, critical path {plan.critical_seconds:.3g} s"),
+        ("work", f"{duration(plan.seconds)}, critical path {duration(plan.critical_seconds)}"),
         *notable_blocks(dag),
     )
 

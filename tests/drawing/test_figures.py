@@ -90,7 +90,7 @@ def test_matrix_shows_every_label_in_its_colour(dag):
     figure = ds.plot(dag)
     colours = label_colours({b.label: sum(c.label == b.label for c in dag) for b in dag})
     assert min(shares(figure, colours.values())) > 3e-4
-    named = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    named = " ".join(text.get_text() for text in figure.axes[0].get_legend().get_texts())
     assert all(f"{label}  {sum(b.label == label for b in dag)}" in named for label in colours)
 
 
