@@ -5,10 +5,9 @@ first read. With `store_bytes` the memory behaves as the workers' TileStore does
 written to disk when values exceed it, and comes back when it is read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import singledispatchmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dagsolve.blocks.structure import Block, BlockDag
 from dagsolve.errors import PlanError
@@ -85,7 +84,7 @@ def memory_profile(
 class _Machine:
     def __init__(self, dag: BlockDag, budget_bytes: int | None, store_bytes: int | None) -> None:
         self.dag, self.budget, self.store = dag, budget_bytes, store_bytes
-        self.nbytes = dag.graph.value_nbytes
+        self.nbytes, self.outputs = dag.graph.value_nbytes.tolist(), set(dag.graph.outputs)
         self.unseen = set(dag.graph.leaves)  # leaves that nothing has read yet
         self.memory: dict[int, int] = {}  # value -> bytes, least recently used first
         self.disk: set[int] = set()
@@ -96,53 +95,57 @@ class _Machine:
         self.peak = self.values_peak = self.spilled = self.loaded = self.runs = 0
         self.recomputed_flops = 0.0
         self.moment = Moment(-1, 0, 0, 0)  # the last block's
+        self.acts: dict[type, Callable[[Any], None]] = {
+            Run: self._first_run,
+            Recompute: self._again,
+            Save: self._save,
+            Output: self._hand_over,
+            Spill: self._spill,
+            Load: self._load,
+            Drop: self._drop,
+        }
 
-    @singledispatchmethod
-    def do(self, action: object) -> None:
-        raise self._fault(f"{action!r} is not an action")
+    def do(self, action: Any) -> None:
+        act = self.acts.get(type(action))
+        if act is None:
+            raise self._fault(f"{action!r} is not an action")
+        act(action)
 
-    @do.register
-    def _(self, action: Run) -> None:
+    def _first_run(self, action: Run) -> None:
         block = self._block(action.block)
         if block.index in self.done:
             raise self._fault(f"block {block.index} ({block.label}) is run twice")
         self._run(block, set())
         self.done.add(block.index)
 
-    @do.register
-    def _(self, action: Recompute) -> None:
+    def _again(self, action: Recompute) -> None:
         block = self._block(action.block)
         if block.index not in self.done:
             raise self._fault(f"block {block.index} ({block.label}) is recomputed before it was run")
         self._run(block, {v for v in block.writes if v in self.memory or v in self.disk})
         self.recomputed_flops += block.flops
 
-    @do.register
-    def _(self, action: Save) -> None:
+    def _save(self, action: Save) -> None:
         self._need(action.value, "saved")
 
-    @do.register
-    def _(self, action: Output) -> None:
-        if action.value not in self.dag.graph.outputs:
+    def _hand_over(self, action: Output) -> None:
+        if action.value not in self.outputs:
             raise self._fault(f"value {action.value} is handed over and is no output")
         self._need(action.value, "handed over")
         self.handed.add(action.value)
 
-    @do.register
-    def _(self, action: Spill) -> None:
+    def _spill(self, action: Spill) -> None:
         if action.value not in self.memory:
             raise self._fault(f"value {action.value} is spilled and is not in memory")
         self._to_disk(action.value)
 
-    @do.register
-    def _(self, action: Load) -> None:
+    def _load(self, action: Load) -> None:
         if action.value not in self.disk:
             raise self._fault(f"value {action.value} is loaded and is not on disk")
         self._from_disk(action.value)
         self._settle(0, "loading")
 
-    @do.register
-    def _(self, action: Drop) -> None:
+    def _drop(self, action: Drop) -> None:
         value = action.value
         if value in self.handed:
             raise self._fault(f"value {value} is dropped after it was handed over")
@@ -150,7 +153,7 @@ class _Machine:
             self.resident -= self.memory.pop(value)
         elif value in self.disk:
             self.disk.discard(value)
-            self.on_disk -= int(self.nbytes[value])
+            self.on_disk -= self.nbytes[value]
         else:
             raise self._fault(f"value {value} is dropped and is not there")
         self.written.discard(value)
@@ -206,7 +209,7 @@ class _Machine:
             raise self._fault(f"value {value} {where} when it is {why}")
 
     def _into_memory(self, value: int) -> None:
-        size = int(self.nbytes[value])
+        size = self.nbytes[value]
         self.memory[value] = size
         self.resident += size
 
@@ -221,8 +224,8 @@ class _Machine:
 
     def _from_disk(self, value: int) -> None:
         self.disk.discard(value)
-        self.on_disk -= int(self.nbytes[value])
-        self.loaded += int(self.nbytes[value])
+        self.on_disk -= self.nbytes[value]
+        self.loaded += self.nbytes[value]
         self._into_memory(value)
 
     def _settle(self, beside: int, when: str) -> None:

@@ -5,7 +5,7 @@ runs the ready block after which memory is lowest; the plan takes the one with t
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from dagsolve.blocks.structure import BlockDag
@@ -80,8 +80,8 @@ def keep_everything(dag: BlockDag, order: Sequence[int]) -> tuple[Action, ...]:
 def greedy_order(dag: BlockDag) -> tuple[int, ...]:
     """A topological order: always the ready block that adds least to memory, ties to the lower index.
 
-    What a block adds is what it writes less what it reads for the last time; entries of the queue that
-    became stale are pushed anew when a value's last reader is known.
+    What a block adds is what it writes less what it reads for the last time; a block is pushed anew when the
+    last reader of a value becomes known. Takes time linear in reads, but for the queue.
     """
     producer, consumers = dag.producer, dag.consumers
     outputs = set(dag.graph.outputs)
@@ -92,12 +92,12 @@ def greedy_order(dag: BlockDag) -> tuple[int, ...]:
         followers[source].append(target)
     done = [False] * len(dag)
 
-    def growth(index: int) -> int:
-        block = dag.blocks[index]
-        freed = sum(dag.value_nbytes(v) for v in block.reads if uses[v] == 1 and v not in outputs)
-        return block.write_bytes - freed
-
-    queue = [(growth(k), k) for k, count in enumerate(waiting) if not count]
+    nbytes = dag.graph.value_nbytes.tolist()
+    growth = [block.write_bytes for block in dag.blocks]
+    for value, readers in consumers.items():
+        if len(readers) == 1 and value not in outputs:
+            growth[readers[0]] -= nbytes[value]
+    queue = [(growth[k], k) for k, count in enumerate(waiting) if not count]
     heapq.heapify(queue)
     order: list[int] = []
     while queue:
@@ -109,18 +109,16 @@ def greedy_order(dag: BlockDag) -> tuple[int, ...]:
         for target in followers[index]:
             waiting[target] -= 1
             if not waiting[target]:
-                heapq.heappush(queue, (growth(target), target))
+                heapq.heappush(queue, (growth[target], target))
         for value in dag.blocks[index].reads:
             uses[value] -= 1
             if uses[value] == 1:
-                for reader in _open(consumers[value], done):
+                reader = next(k for k in consumers[value] if not done[k])
+                if value not in outputs:
+                    growth[reader] -= nbytes[value]
                     if not waiting[reader]:
-                        heapq.heappush(queue, (growth(reader), reader))
+                        heapq.heappush(queue, (growth[reader], reader))
     return tuple(order)
-
-
-def _open(readers: Sequence[int], done: Sequence[bool]) -> Iterator[int]:
-    return (reader for reader in readers if not done[reader])
 
 
 def _digest(dag: BlockDag, actions: Sequence[Action]) -> str:
