@@ -61,14 +61,13 @@ def pullback(
     terms: list[Array | None] = []
     if q_bar is not None:
         terms.append(-triangle_product(adjoint(xp, q_bar), q))
-    v_bar = None if r_bar is None or not wide else r_bar[..., k:]
     if r_bar is not None:
         terms.append(triangle_product(u, adjoint(xp, r_bar[..., :k] if wide else r_bar)))
-    if v_bar is not None:
-        terms.append(-triangle_product(v_bar, adjoint(xp, v)))
-    middle = copyltu(xp, total(*terms))
-    if v_bar is not None:
-        middle = middle + xp.matmul(v, adjoint(xp, v_bar))
+    v_bar = r_bar[..., k:] if wide and r_bar is not None else None
+    product = None if v_bar is None else xp.matmul(v, adjoint(xp, v_bar))
+    if product is not None:
+        terms.append(-adjoint(xp, product))  # of which copyltu sees the lower triangle
+    middle = total(copyltu(xp, total(*terms)), product)
     x_bar = _divided(u, total(q_bar, xp.matmul(q, middle)), transposed=True)
     if not wide:
         return (x_bar,)
@@ -89,7 +88,7 @@ def cost(operands: Specs, results: Specs) -> Cost:
     stack = operands[0].size / (m * n) if m * n else 0.0
     k = min(m, n)
     forward_flops = 4 * m * n * n - 4 * n**3 / 3 if m >= n else 2 * m * m * n + 2 * m**3 / 3
-    pullback_flops = 4 * m * k * k + 2 * k**3 + 4 * m * k * (n - k)
+    pullback_flops = 4 * m * k * k + 2 * k**3 + 2 * (m + k) * k * (n - k)
     return Cost(stack * forward_flops, stack * pullback_flops, stack * k * k + results[0].size)
 
 

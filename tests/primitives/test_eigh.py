@@ -1,5 +1,6 @@
 """What is particular to Hermitian eigenproblems; the rest is in test_contract.py."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -117,6 +118,22 @@ def test_real_entry_of_a_complex_vector_stays_real(rng):
     chosen = np.abs(v) >= 0.99 * np.max(np.abs(v), axis=0)
     assert np.all(np.sum(chosen, axis=0) == 1)
     np.testing.assert_allclose(pulled(a, None, 1j * chosen), 0, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_gradients_equal_jaxs(batch, dtype, rng):
+    """For a function without signs; JAX's complex gradients are conjugate."""
+    a = random_separated(rng, *batch, n=5, dtype=dtype)
+    c = rng.standard_normal((5, 5))
+
+    def f(a, xp):
+        w, v = xp.linalg.eigh(a)
+        return xp.sum(c * xp.abs(v) ** 2) + xp.sum(xp.sin(w) * c[0])
+
+    with jax.enable_x64(True):
+        expected = np.conj(jax.grad(lambda a: f(a, jax.numpy))(a))
+    np.testing.assert_allclose(ds.grad(lambda a: f(a, np))(a), expected, rtol=1e-10, atol=1e-11)
 
 
 def principal(x):

@@ -1,5 +1,6 @@
 """What is particular to QR; the rest is in test_contract.py."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -82,6 +83,24 @@ def test_nan_is_refused():
 def test_vector_is_refused_before_any_work():
     with pytest.raises(ShapeError, match=r"a must have shape \(\.\.\., m, n\), got \(3,\)"):
         qr.result_specs((spec_of(np.ones(3)),), {})
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+@pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7), (2, 7, 3)])
+def test_gradients_equal_jaxs(shape, dtype, rng):
+    """Both use LAPACK's signs. JAX's complex gradients are conjugate."""
+    a = random_array(rng, *shape, dtype=dtype)
+    k = min(shape[-2:])
+    of_q = random_array(rng, shape[-2], k, dtype=dtype)
+    of_r = random_array(rng, k, shape[-1], dtype=dtype)
+
+    def f(a, xp):
+        q, r = xp.linalg.qr(a)
+        return xp.sum(xp.real(of_q * xp.sin(q))) + xp.sum(xp.real(of_r * r) ** 2)
+
+    with jax.enable_x64(True):
+        expected = np.conj(jax.grad(lambda a: f(a, jax.numpy))(a))
+    np.testing.assert_allclose(ds.grad(lambda a: f(a, np))(a), expected, rtol=1e-10, atol=1e-11)
 
 
 def least_squares(a, b):

@@ -5,10 +5,13 @@ x ──► qr ──► q ──► product ──► sum          each result 
                     └────► v
 """
 
+import logging
+
 import dask.array as da
 import numpy as np
 import pytest
 from dask.base import compute
+from distributed import Client, LocalCluster
 
 import dagsolve as ds
 from dagsolve.blocks.build import block_dag
@@ -88,6 +91,16 @@ def test_results_cross_block_borders_separately(f, x):
     assert written <= read
     (factorisation,) = (node for node in graph.nodes() if node.primitive == "qr")
     assert written & set(factorisation.results)
+
+
+def test_workers_of_a_cluster_agree(x):
+    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL, "processes": False}
+    expected = ds.value_and_grad(both, scheduler="sync")(x)
+    with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
+        for chunks in (None, 4):
+            value, gradient = ds.value_and_grad(both, chunks=chunks, scheduler=client, progress=False)(x)
+            assert value == pytest.approx(expected[0], rel=1e-12)
+            np.testing.assert_allclose(gradient, expected[1], rtol=1e-10, atol=1e-11)
 
 
 def test_jacobian_carries_extra_axes_through_every_result(x):
