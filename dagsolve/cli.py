@@ -1,4 +1,4 @@
-"""The command `dagsolve`: looks at stored graphs.
+"""The command `dagsolve`: looks at stored graphs and plans them.
 
 Errors are one line on stderr, without a traceback; the exit code is then 2.
 """
@@ -9,10 +9,16 @@ from typing import Any
 import click
 
 from dagsolve.blocks.lines import costs_by_line
+from dagsolve.blocks.summary import cost_table
 from dagsolve.errors import DagsolveError, GraphError
+from dagsolve.executor import Capacity
 from dagsolve.graph import Graph, open_graph
 from dagsolve.graph.picture import svg
 from dagsolve.graph.summary import text_summary
+from dagsolve.pipeline import plan_for
+from dagsolve.planning.budget import bytes_of, resident_bytes
+from dagsolve.reporting import plot as draw
+from dagsolve.scheduler.worker import TRANSFER_BYTES
 
 
 class _OneLineErrors(click.Group):
@@ -88,6 +94,31 @@ def plot(path: str, output: str, no_verify: bool) -> None:
 def _print(text: str) -> None:
     """Prints text that may hold names of files which are no UTF-8."""
     click.echo(text.encode("utf-8", "replace").decode())
+
+
+@main.command()
+@_path
+@click.option("--memory-limit", help='Bytes of a worker, or a text such as "4 GiB"; without it, no limit.')
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Of each worker.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="Also draws the plan into this file.")
+@_no_verify
+def plan(
+    path: str, memory_limit: str | None, workers: int, threads: int, output: str | None, no_verify: bool
+) -> None:
+    """What running a stored graph would take: blocks, projected seconds and memory.
+
+    A worker is taken to hold before the run what this process holds. Nothing is computed.
+    """
+    found = open_graph(path, verify=not no_verify)
+    many = workers > 1
+    capacity = Capacity(workers, threads, TRANSFER_BYTES if many else 0, distributed=many)
+    made = plan_for(found, bytes_of(memory_limit), capacity, resident_bytes())
+    click.echo(repr(made))
+    click.echo(f"\n{cost_table(made.dag).text(indent='')}")
+    if output is not None:
+        draw(made).savefig(output)
+        click.echo(output)
 
 
 def _name(found: Graph, n: int) -> int:

@@ -17,7 +17,7 @@ from dagsolve.blocks.build import block_dag
 from dagsolve.blocks.partition import partition
 from dagsolve.blocks.work import node_work
 from dagsolve.errors import ArgumentError
-from dagsolve.executor import Executor
+from dagsolve.executor import Capacity, Executor
 from dagsolve.graph import Graph
 from dagsolve.namespace import Array
 from dagsolve.options import Options
@@ -83,12 +83,16 @@ def compile_trace(
 
 
 def plan_graph(graph: Graph, options: Options, executor: Executor) -> Plan:
-    """Partition, blocks and actions of a joint graph.
+    """Partition, blocks and actions of a joint graph, for the workers of an executor as they are now."""
+    return plan_for(graph, options.memory_limit, executor.capacity(), executor.base_bytes())
 
-    Where the budget cannot hold all that waits between blocks, more of it is computed again instead.
+
+def plan_for(graph: Graph, limit: int | None, capacity: Capacity, base_bytes: int) -> Plan:
+    """Partition, blocks and actions of a joint graph, for workers that hold so many bytes before the run.
+
+    Where the budget cannot hold all that waits between blocks, more of it is computed again instead. Raises
+    BudgetError when it cannot hold even then.
     """
-    capacity, base_bytes = executor.capacity(), executor.base_bytes()
-    limit = options.memory_limit
     rates = DISTRIBUTED if capacity.distributed else THREADS
     work = node_work(graph, rates)
     terms = {
@@ -100,7 +104,7 @@ def plan_graph(graph: Graph, options: Options, executor: Executor) -> Plan:
         targets = targets_for(
             rates,
             workers=capacity.workers * capacity.threads,
-            target_bytes=_block_bytes(options, capacity.threads, base_bytes),
+            target_bytes=_block_bytes(limit, capacity.threads, base_bytes),
             on_disk=on_disk,
         )
         dag = block_dag(graph, partition(graph, work, targets=targets, rates=rates), work)
@@ -109,11 +113,11 @@ def plan_graph(graph: Graph, options: Options, executor: Executor) -> Plan:
     return replace(make_plan(dag, memory_limit=limit, **terms), workers=capacity.workers)
 
 
-def _block_bytes(options: Options, threads: int, base_bytes: int) -> float:
+def _block_bytes(limit: int | None, threads: int, base_bytes: int) -> float:
     """Bytes that a block may read and write: half of each thread's share, the rest is for waiting values."""
-    if options.memory_limit is None:
+    if limit is None:
         return math.inf
-    return max(1.0, options.memory_limit - base_bytes) / (2 * threads)
+    return max(1.0, limit - base_bytes) / (2 * threads)
 
 
 def run(

@@ -20,6 +20,7 @@ from dagsolve.graph import Graph
 from dagsolve.namespace import Array
 from dagsolve.options import Options
 from dagsolve.pipeline import executor_for, plan_graph
+from dagsolve.reports import RunReport
 from dagsolve.scheduler.tasks import task_graph
 from dagsolve.specs import spec
 from dagsolve.tracing.dask_graph import DaskGraph, ExternalKey, interpret, task_reference
@@ -96,6 +97,7 @@ class LazyRun:
         self.graph, self.leaves, self.source = graph, leaves, source
         self.tasks, self.places = tasks, places
         self.layouts: dict[str, Layout] = {}
+        self.last_report: RunReport | None = None
 
     def collection(self, name: str, values: Sequence[int], like: Any) -> Any:
         """A lazy array whose chunks are these values."""
@@ -113,6 +115,7 @@ class LazyRun:
         plan = plan_graph(graph, options, executor)
         leaves = {v: self.leaves[v] for v in plan.leaves}
         values = executor.execute(plan, leaves, graph=self.source, progress=options.progress)
+        self.last_report = executor.last_report
         return [layout.join(values) for layout in layouts]
 
 

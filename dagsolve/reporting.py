@@ -18,8 +18,8 @@ def plot(what: Any, *, workers: int | None = None) -> Any:
 
     Plan        projected memory in the plan's order with its limits, and the blocks on the workers' threads
     BlockDag    the pattern of the block matrix I - L
-    RunReport   the blocks as they ran, seconds and peaks beside the projections; also for a transformed
-                function that was called
+    RunReport   the blocks as they ran, seconds and peaks beside the projections; also for whatever
+                `report` takes
     workers     for a Plan: how many to draw; None: as many as it was made for
 
     Raises MissingPackageError without matplotlib (the extra `viz`), ArgumentError for anything else.
@@ -40,7 +40,8 @@ def plot(what: Any, *, workers: int | None = None) -> Any:
 def report(run: Any) -> RunReport:
     """What a run took, with the share of the rate of matrix products that it reached on this machine.
 
-    run   a transformed function that was called (`fn`), or its report (`fn.last_report`)
+    run   a transformed function that was called (`fn`), its report (`fn.last_report`), or a lazy result of
+          `gradients` that `compute` has run
 
     The rate is that of one thread of this process, measured once in a few milliseconds. Raises ArgumentError
     for a function that has not run.
@@ -53,13 +54,15 @@ def report(run: Any) -> RunReport:
 def _report_of(who: str, run: Any, others: str = "") -> RunReport:
     if isinstance(run, RunReport):
         return run
-    if not hasattr(run, "last_report"):
+    ran = getattr(run, "_dagsolve_run", run)  # lazy arrays of one call share their run
+    if not hasattr(ran, "last_report"):
         raise ArgumentError(
-            f"{who}: must be {others}a RunReport or a transformed function, got {type(run).__name__}"
+            f"{who}: must be {others}a RunReport, a transformed function or a result of ds.gradients, "
+            f"got {type(run).__name__}"
         )
-    if run.last_report is None:
-        raise ArgumentError(f"{who}: {run!r} has not run yet; call it first, or look at its .plan(...)")
-    found: RunReport = run.last_report
+    if ran.last_report is None:
+        raise ArgumentError(f"{who}: {run!r} has not run yet; call it (a lazy array: by ds.compute) first")
+    found: RunReport = ran.last_report
     return found
 
 

@@ -117,3 +117,32 @@ def test_help_names_the_commands() -> None:
     found = run("--help")
     assert found.exit_code == 0
     assert all(word in found.stdout for word in ("info", "path", "plot"))
+
+
+def planned(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, ["plan", *map(str, words)])
+
+
+def test_plan_says_what_a_stored_graph_takes(stored: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "plan.png"
+    found = planned(stored, "--memory-limit", "64 GiB", "--workers", "2", "--threads", "3", "-o", picture)
+    assert found.exit_code == 0, found.output
+    assert f"nodes               {len(ds.open_graph(stored)):,}" in found.stdout
+    assert "with 3 threads, budget 64.00 GiB" in found.stdout
+    assert f"{__file__}:{f.__code__.co_firstlineno + 1} in f" in found.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_plan_of_a_graph_from_edges_is_refused_in_one_line(tmp_path: Path) -> None:
+    Graph.from_edges([0, 1], [1, 2]).save(tmp_path / "g")
+    found = planned(tmp_path / "g")
+    assert found.exit_code == 2
+    assert len(found.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("limit", ["1 MiB", "much", "-3"])
+def test_impossible_budget_is_one_line(limit: str, stored: Path) -> None:
+    found = planned(stored, f"--memory-limit={limit}")
+    assert found.exit_code == 2
+    assert found.stderr.startswith("dagsolve: memory_limit")
+    assert len(found.stderr.splitlines()) == 1

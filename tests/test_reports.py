@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+import dask.array as da
 import numpy as np
 import pytest
 from dask.utils import format_bytes
@@ -254,6 +255,18 @@ def test_threads_report_reaches_the_function(rng):
     assert report.projected_growth_bytes == terms.projected_bytes - terms.base_bytes
 
 
+def test_lazy_results_report_their_last_computation(rng):
+    x = da.from_array(rng.standard_normal((13, 7)), chunks=5)
+    value, gradient = ds.value_and_gradients(da.sum(da.exp(x)), x)
+    with pytest.raises(ArgumentError, match=r"report: dask\.array<.*> has not run yet"):
+        ds.report(value)
+    ds.compute(value, gradient, scheduler="threads")
+    report = ds.report(gradient)
+    assert report.plan is not None
+    assert len(report.done) == report.plan.tasks
+    assert ds.report(value).done is report.done
+
+
 def test_events_of_distant_workers_say_where_and_when():
     heard: list[BlockDone] = []
     sent = BlockDone("k", "qr", 0.5, 7, "tcp://a:1", 12.0)
@@ -266,8 +279,8 @@ def test_events_of_distant_workers_say_where_and_when():
 @pytest.mark.parametrize(
     ("run", "words"),
     [
-        (ds.grad(np.sum), r"report: <grad\(sum\) argnums=0> has not run yet; call it first"),
-        (3, "report: must be a RunReport or a transformed function, got int"),
+        (ds.grad(np.sum), r"report: <grad\(sum\) argnums=0> has not run yet; call it "),
+        (3, "report: must be a RunReport, a transformed function or a result of ds.gradients, got int"),
     ],
 )
 def test_what_has_not_run_is_said(run, words):
