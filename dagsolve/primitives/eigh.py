@@ -34,6 +34,8 @@ NEARLY_LARGEST = 0.99  # entries this close to the largest count as equal: round
 def forward(xp: Namespace, a: Array) -> Arrays:
     whole = a if xp is np else copyltu(xp, a)  # NumPy reads the lower triangle only
     w, v = factored(xp, "eigh", a, lambda: xp.linalg.eigh(whole))
+    if not v.size:
+        return w, v
     pivot = _pivot(xp, v)
     if is_complex(v):
         return w, v * (xp.conj(pivot) / xp.abs(pivot))
@@ -57,8 +59,8 @@ def _pivot(xp: Namespace, v: Array) -> Array:
 def _reciprocal_gaps(xp: Namespace, w: Array) -> Array:
     """F: 1 / (w_j - w_i), zero on the diagonal and wherever the two count as equal."""
     gap = w[..., None, :] - w[..., :, None]
-    smallest = float(xp.finfo(w.dtype).eps) ** 0.75 * xp.max(xp.abs(w), axis=-1, keepdims=True)
-    equal = xp.abs(gap) <= smallest[..., None]
+    largest = xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:]))  # of an ascending sequence
+    equal = xp.abs(gap) <= float(xp.finfo(w.dtype).eps) ** 0.75 * largest[..., None]
     one = xp.ones_like(gap)
     return xp.where(equal, 0.0 * one, one / xp.where(equal, one, gap))
 
@@ -69,7 +71,7 @@ def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
     k = xp.matmul(adjoint(xp, v), xp.matmul(copyltu(xp, a_dot), v))
     w_dot = xp.real(xp.linalg.diagonal(k)) if is_complex(k) else xp.linalg.diagonal(k)
     v_dot = xp.matmul(v, _reciprocal_gaps(xp, saved.w) * k)
-    if is_complex(v):
+    if is_complex(v) and v.size:
         chosen = _chosen(xp, v)
         moved = xp.sum(xp.where(chosen, v_dot, 0.0 * v_dot), axis=-2, keepdims=True)
         v_dot = v_dot - v * (1j * (xp.imag(moved) / xp.real(_pivot(xp, v))))
@@ -83,7 +85,7 @@ def pullback(
     v = saved.v
     middle = None
     if v_bar is not None:
-        if is_complex(v):
+        if is_complex(v) and v.size:
             v_bar = v_bar - _phase_cotangent(xp, v, v_bar)
         turned = _reciprocal_gaps(xp, saved.w) * xp.matmul(adjoint(xp, v), v_bar)
         middle = xp.matmul(v, 0.5 * (turned + adjoint(xp, turned)))

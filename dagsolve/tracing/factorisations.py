@@ -4,7 +4,9 @@ Of a computed Hermitian matrix only the lower triangle is ever needed; an input 
 gets the symmetric representative of its gradient.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
 
 from dagsolve.errors import ArgumentError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
@@ -13,18 +15,8 @@ from dagsolve.tracing.scope import source_scope
 _P = PRIMITIVES
 
 
-class QRResult(NamedTuple):
-    """The factors of `qr`, under NumPy's names."""
-
-    Q: Any
-    R: Any
-
-
-class EighResult(NamedTuple):
-    """What `eigh` finds, under NumPy's names."""
-
-    eigenvalues: Any
-    eigenvectors: Any
+QRResult: Any = type(np.linalg.qr(np.eye(1)))  # NumPy's named tuples, which have no public name
+EighResult: Any = type(np.linalg.eigh(np.eye(1)))
 
 
 def cholesky(a: Any, *, upper: bool = False) -> Any:
@@ -51,8 +43,8 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     return r if mode == "r" else QRResult(q, r)
 
 
-def eigh(a: Any, UPLO: str = "L") -> EighResult:
-    """Eigenvalues (ascending) and eigenvectors of the Hermitian matrix whose triangle UPLO is stored."""
+def eigh(a: Any, UPLO: str = "L") -> Any:
+    """(eigenvalues, eigenvectors) of the Hermitian matrix whose triangle UPLO is stored, ascending."""
     return EighResult(*_P["eigh"](_stored(a, UPLO)))
 
 

@@ -170,6 +170,14 @@ def test_what_is_not_supported_is_named():
         ds.linalg.eigvalsh(a, driver="gvd")
 
 
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_empty_matrix(dtype):
+    for shape in ((0, 0), (3, 0, 0)):
+        w, v = eigh(np.ones(shape, dtype))
+        assert (w.shape, v.shape) == (shape[:-1], shape)
+        assert pulled(np.ones(shape, dtype), w, v).shape == shape
+
+
 def test_matrices_that_cannot_be_taken():
     with pytest.raises(FactorisationError, match=r"eigh: a \(3, 3\) float64 cannot be factored"):
         eigh(np.full((3, 3), np.nan))

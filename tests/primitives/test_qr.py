@@ -75,6 +75,13 @@ def test_linearly_dependent_columns_have_factors_but_no_derivative():
         pulled(a, np.ones((3, 2)), None)
 
 
+@pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 3), (2, 3, 0)])
+def test_empty_matrix(shape):
+    q, r = qr(np.ones(shape))
+    np.testing.assert_array_equal(q @ r, np.ones(shape))
+    assert pulled(np.ones(shape), q, r).shape == shape
+
+
 def test_nan_is_refused():
     with pytest.raises(FactorisationError, match=r"qr: a \(3, 2\) float64 cannot be factored"):
         qr(np.full((3, 2), np.nan))
@@ -122,7 +129,7 @@ def test_gradient_of_least_squares(rng):
             np.testing.assert_allclose(x_bar, other, rtol=1e-11, atol=1e-12)
 
 
-def test_scipy_signature(rng):
+def test_numpys_and_scipys_signatures(rng):
     a = rng.standard_normal((5, 3))
     (r,) = ds.linalg.qr(a, mode="r")
     assert r.shape == (5, 3)
@@ -130,6 +137,9 @@ def test_scipy_signature(rng):
     q, r = ds.linalg.qr(a.T)
     assert (q.shape, r.shape) == ((3, 3), (3, 5))
     ds.testing.check_grads(lambda a: ds.linalg.qr(a, mode="r")[0], (a,), order=1)
+    value, pullback = ds.vjp(np.linalg.qr, a)
+    assert type(value) is type(np.linalg.qr(a))
+    assert pullback(value)[0].shape == a.shape
     for arguments in ({}, {"mode": "raw"}, {"mode": "economic", "pivoting": True}):
         with pytest.raises(UnsupportedError, match=r"^qr: (mode|pivoting)="):
             ds.linalg.qr(a, **arguments)
