@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint tests slow gpu-test bench coverage format clean
+.PHONY: help demo test lint tests slow gpu-test bench gpu-bench coverage format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +41,9 @@ gpu-test: .venv/ready-gpu  ## tests that need a CUDA device; fails without one
 
 bench: .venv/ready-bench  ## the measurements behind the tables of the README
 	$(BIN)/python -m benchmarks
+
+gpu-bench: .venv/ready-gpu  ## gradients on one GPU beside JAX and PyTorch where they see it
+	$(BIN)/python -m benchmarks.gpu
 
 coverage: .venv/ready-test  ## quick tests with a report of lines never reached
 	$(BIN)/coverage erase
