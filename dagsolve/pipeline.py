@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.blocks.build import block_dag
-from dagsolve.blocks.partition import partition
 from dagsolve.blocks.work import node_work
 from dagsolve.errors import ArgumentError
 from dagsolve.executor import Capacity, Executor
@@ -25,6 +23,7 @@ from dagsolve.planning.actions import Plan
 from dagsolve.planning.budget import budget
 from dagsolve.planning.cost import DISTRIBUTED, THREADS, targets_for
 from dagsolve.planning.schedule import make_plan
+from dagsolve.planning.width import wide_dag
 from dagsolve.scheduler.executor import executor_of
 from dagsolve.specs import Spec, spec_of
 from dagsolve.tracing.chunked import Tiled, tiled, untiled
@@ -107,7 +106,7 @@ def plan_for(graph: Graph, limit: int | None, capacity: Capacity, base_bytes: in
             target_bytes=_block_bytes(limit, capacity.threads, base_bytes),
             on_disk=on_disk,
         )
-        dag = block_dag(graph, partition(graph, work, targets=targets, rates=rates), work)
+        dag = wide_dag(graph, work, targets, rates)
         if limit is None or budget(dag, None, **terms).projected_bytes <= limit:
             break
     return replace(make_plan(dag, memory_limit=limit, **terms), workers=capacity.workers)
