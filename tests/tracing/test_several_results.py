@@ -7,6 +7,7 @@ x ──► qr ──► q ──► product ──► sum          each result 
 
 import logging
 
+import array_api_strict
 import dask.array as da
 import numpy as np
 import pytest
@@ -91,6 +92,18 @@ def test_results_cross_block_borders_separately(f, x):
     assert written <= read
     (factorisation,) = (node for node in graph.nodes() if node.primitive == "qr")
     assert written & set(factorisation.results)
+
+
+@pytest.mark.parametrize("f", FUNCTIONS)
+def test_both_sweeps_on_another_array_library(f, x):
+    trace = trace_function("test", f, (x,))
+    sweeps = joint_graph(trace.graph, trace.graph.inputs, (0,))
+    leaves = {**trace.constants, **sweeps.constants, sweeps.graph.inputs[0]: x}
+    expected = evaluate(sweeps.graph, leaves)
+    strict = {**leaves, sweeps.graph.inputs[0]: array_api_strict.asarray(x)}
+    for v, y in evaluate(sweeps.graph, strict).items():
+        assert isinstance(y, type(array_api_strict.asarray(x)))
+        np.testing.assert_allclose(np.asarray(y), expected[v], rtol=1e-12, atol=1e-12)
 
 
 def test_workers_of_a_cluster_agree(x):
