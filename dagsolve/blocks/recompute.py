@@ -104,7 +104,9 @@ def _round(
     target = uses[first[owner[entry]] + rank] % blocks
     new = ~np.isin(value[entry] * blocks + target, crossing)
     added = np.bincount(owner[entry[new]], weights=weights.nbytes[value[entry[new]]], minlength=total)
-    gain = terms.task_seconds * tasks * (added == 0) + terms.seconds_per_byte * (saved - added)
+    joined = np.zeros(total, dtype=np.bool_)  # to another block still, by a boundary value that is no leaf's
+    joined[owner[entry[new & (block[weights.value_node[value[entry]]] >= 0)]]] = True
+    gain = terms.task_seconds * tasks * ~joined + terms.seconds_per_byte * (saved - added)
     chosen = (repeats > 0) & (added < saved) & (repeats * seconds <= gain)
 
     crossed = component[weights.value_node[value[chosen[owner]]]]
