@@ -110,4 +110,4 @@ def test_bad_requests_are_named(data):
     with pytest.raises(ShapeError, match="must return one array, got 2"):
         ds.jacobian(lambda x: (x, x))(x)
     with pytest.raises(ArgumentError, match="argnums must be one int"):
-        ds.hessian(np.sum, (0, 1))
+        ds.hessian(np.sum, (0, 1))  # type: ignore[arg-type]

@@ -103,6 +103,7 @@ def test_every_needed_node_has_its_block_and_the_quotient_is_acyclic(graph: Grap
     assert np.array_equal(made.block >= 0, needed)
     assert quotient_is_acyclic(graph, np.where(made.copied, -1, made.block))
 
+    assert made.repeated is not None
     own = np.full(len(graph), 0)
     for block in dag:
         for n in block.nodes:

@@ -51,7 +51,7 @@ def test_repeated_nodes_have_one_owner_and_only_later_sweeps_repeat_them(
             if made.block[n] != block.index and not made.copied[n]:
                 assert made.repeated[n]
                 assert sweep[n] < block.sweep
-    for n in np.flatnonzero(made.repeated):
+    for n in np.flatnonzero(made.repeated).tolist():
         assert n in dag.blocks[made.block[n]].nodes
 
 
@@ -103,6 +103,7 @@ def test_a_tile_chain_is_made_again_from_its_rows():
     made, dag = parted(graph, Targets(recompute=1e-7))
     assert sum(b.write_bytes for b in kept if b.sweep == 0) == 5 * tiles * nbytes
     assert sum(b.write_bytes for b in dag if b.sweep == 0) == tiles * nbytes
+    assert made.repeated is not None
     assert int(np.count_nonzero(made.repeated)) == 5 * tiles
     assert len(dag) == len(kept)
     repeated = dag.flops - kept.flops
