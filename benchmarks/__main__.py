@@ -3,6 +3,8 @@
 import os
 import sys
 
+# Peers and matrix products get all cores; dagsolve itself limits BLAS to a thread per task while it runs.
+os.environ.update({f"{name}_NUM_THREADS": str(os.cpu_count()) for name in ("OPENBLAS", "OMP", "MKL")})
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 from benchmarks import cholesky_gradient, executors, gaussian_process, perceptron, recording, second_call

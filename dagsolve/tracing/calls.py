@@ -18,6 +18,7 @@ from dagsolve.tracing.indexing import getitem
 from dagsolve.tracing.scope import source_scope
 
 __all__ = [
+    "BY_UFUNC",
     "METHODS", "apply", "call_function", "call_ufunc", "getitem", "matmul", "matrix_transpose", "power",
     "reshape", "transpose",
 ]  # fmt: skip
@@ -40,7 +41,7 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
     np.matmul: matmul,
     np.positive: lambda x: x,
 }
-_BY_UFUNC = {f: p for f, p in REPLACED.items() if isinstance(f, np.ufunc) and f not in _UFUNCS}
+BY_UFUNC = {f: p for f, p in REPLACED.items() if isinstance(f, np.ufunc) and f not in _UFUNCS}
 _ASKING = {np.all, np.any, np.allclose, np.array_equal, np.isclose, np.nonzero, np.argwhere, np.flatnonzero}
 _REDUCE = {np.add: "sum", np.maximum: "amax", np.minimum: "amin"}
 
@@ -58,12 +59,8 @@ def call_ufunc(
     Raises UnsupportedError for a ufunc without a rule, for `out=` and other keywords.
     """
     if method == "__call__" and not kwargs:
-        primitive = _BY_UFUNC.get(ufunc)
+        primitive = BY_UFUNC.get(ufunc)
         if primitive is not None:
-            if len(inputs) == 1:
-                return tracer.recorder.unary(primitive, tracer)
-            if len(inputs) == 2:
-                return tracer.recorder.binary(primitive, inputs)
             return tracer.recorder.record(primitive, inputs, {})
         composed = _UFUNCS.get(ufunc)
         if composed is not None:

@@ -60,29 +60,27 @@ def _identical(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
 
 
 def generator_of(array: Any) -> tuple[Primitive, dict[str, Any]] | None:
-    """The generator primitive and params that make this array, or None."""
+    """The generator primitive and params that make this array to the bit, or None."""
     if not isinstance(array, np.ndarray) or array.size < GENERATOR_ITEMS or array.dtype.kind not in "iuf":
         return None
+    if not array.flags.c_contiguous or array.itemsize > 8:
+        return None
     dtype = array.dtype.str
-    flat = array.reshape(-1) if array.flags.c_contiguous else None
-    if flat is None:
-        return None
-    first, second = flat[0].item(), flat[1].item()
-    negative_zeros = array.dtype.kind == "f" and bool(np.any(np.signbit(flat) & (flat == 0)))
-    if negative_zeros:  # equal to zero, yet not the same: kept as data
-        return None
-    if first == flat[-1] == second and bool(np.all(flat == first)):
+    bits = array.reshape(-1).view(f"u{array.itemsize}")  # tells -0.0 from 0.0, and is compared faster
+    first, second = array.flat[0].item(), array.flat[1].item()
+    negative_zero = first == 0 and bits[0]  # equal to zero where params are compared: kept as data
+    if bits[0] == bits[-1] == bits[1] and not negative_zero and bool(np.all(bits == bits[0])):
         return full, {"shape": array.shape, "dtype": dtype, "value": first}
-    if array.ndim == 2 and first == 1 and second == 0 and _is_identity(array):
+    if array.ndim == 2 and first == 1 and bits[1] == 0 and _is_identity(array, bits):
         return eye, {"rows": array.shape[0], "columns": array.shape[1], "offset": 0, "dtype": dtype}
     if array.ndim == 1:
         step = second - first
         made = np.asarray(first + step * np.arange(array.size), dtype=array.dtype)
-        if bool(np.array_equal(made, array)):
+        if bool(np.array_equal(made.view(bits.dtype), bits)):
             return arange, {"start": first, "step": step, "length": array.size, "dtype": dtype}
     return None
 
 
-def _is_identity(array: npt.NDArray[Any]) -> bool:
+def _is_identity(array: npt.NDArray[Any], bits: npt.NDArray[Any]) -> bool:
     diagonal = np.einsum("ii->i", array[: min(array.shape), : min(array.shape)])
-    return bool(np.all(diagonal == 1)) and int(np.count_nonzero(array)) == len(diagonal)
+    return bool(np.all(diagonal == 1)) and int(np.count_nonzero(bits)) == len(diagonal)

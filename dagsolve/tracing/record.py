@@ -8,7 +8,7 @@ generators.
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from dagsolve.graph import CONSTANT, INPUT, ColumnsBuilder, Graph, Row, Scope
 from dagsolve.primitive import Primitive
 from dagsolve.specs import Spec, spec, spec_of
 from dagsolve.tracing.capture import COPY_BYTES, capture, generator_of, same_content
-from dagsolve.tracing.scope import is_library, scope_of, source_scope, user_line
+from dagsolve.tracing.scope import is_library, scope_of, source_scope
 from dagsolve.tracing.simplify import REMEMBERED, Origin, simplified
 from dagsolve.tracing.tracer import Tracer
 
@@ -26,19 +26,24 @@ _ACTIVE = threading.local()  # depth of nested traces in this thread
 _SPECS: dict[Any, tuple[Spec, ...]] = {}  # (primitive, params, operand specs) -> result specs
 _NO_PARAMS: Mapping[str, Any] = {}
 _NUMBERS = frozenset((float, int, bool, complex))
+_LIBRARY = -1  # in place of a scope: look at the caller
 _getframe = sys._getframe
+_new = Tracer.__new__
 
 
 class Recorder:
     """Records one graph. Used as a context: tracers are refused once it is left."""
 
     __slots__ = (
-        "_by_identity", "_by_scalar", "_calls", "_constant_count", "_locked", "_numbers", "_rows", "_scopes",
-        "closed", "columns", "constants", "inputs", "level", "origins", "scope", "specs", "sweep",
+        "_add_operand", "_add_row", "_add_scope", "_by_identity", "_by_scalar", "_calls", "_codes",
+        "_constant_count", "_locked", "_numbers", "_rows", "_scopes", "_short", "closed",
+        "columns", "constants", "inputs", "level", "origins", "scope", "specs", "sweep",
     )  # fmt: skip
 
     def __init__(self, columns: ColumnsBuilder | None = None, sweep: int = 0) -> None:
         self.columns = ColumnsBuilder() if columns is None else columns
+        self._add_row, self._add_scope = self.columns.row.append, self.columns.scope.append
+        self._add_operand = self.columns.operands.append
         self.specs: list[Spec] = self.columns.specs.entries
         self.sweep = sweep
         self.scope: int | None = None  # fixed scope index; None: read the caller's frame
@@ -52,11 +57,13 @@ class Recorder:
         self._calls: dict[
             Any, Any
         ] = {}  # later sweeps only: rules repeat themselves, users mean what they write
+        self._short: dict[Any, tuple[int, int]] = {}  # calls that `unary` and `binary` append: (row, spec)
         self._rows: dict[Any, tuple[int, tuple[int, ...]]] = {}  # call -> (row, specs of the results)
         self._by_scalar: dict[Any, Tracer] = {}
         self._numbers: dict[tuple[type, Any, int], Tracer] = {}  # number beside an operand of a spec
         self._by_identity: dict[int, tuple[Any, Tracer]] = {}
-        self._scopes: dict[tuple[CodeType | None, int], int] = {}
+        self._scopes: dict[tuple[int, int], int] = {}  # (id of a code, instruction) -> scope
+        self._codes: list[CodeType] = []
 
     @classmethod
     def extending(cls, graph: Graph, sweep: int) -> "Recorder":
@@ -77,6 +84,7 @@ class Recorder:
     def __exit__(self, *exc: object) -> None:
         _ACTIVE.depth -= 1
         self.closed = True
+        self._short.clear()
         for array in self._locked:
             array.flags.writeable = True
 
@@ -184,6 +192,8 @@ class Recorder:
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = self._row(primitive, tracers, params)
+            if not (self.sweep or params or primitive in REMEMBERED or len(row[1]) > 1):
+                self._short[key] = (row[0], row[1][0])
         made = self._append(row, self._scope_index(), ids)
         if primitive in REMEMBERED:
             self.origins[made.id] = Origin(primitive, tracers[0], params)
@@ -193,16 +203,19 @@ class Recorder:
 
     def unary(self, primitive: Primitive, x: Any) -> Any:
         """`record` of one tracer without params, the short way."""
-        row = self._rows.get((primitive, x.code))
-        if row is None or self.closed or self.sweep or x.id in self.origins or primitive in REMEMBERED:
+        row = self._short.get((primitive, x.code))
+        if row is None or x.id in self.origins or self.scope is not None:
             return self.record(primitive, (x,), _NO_PARAMS)
+        frame = _getframe(2)
+        scope = self._scopes.get((id(frame.f_code), frame.f_lasti), _LIBRARY)
+        self._add_scope(scope if scope != _LIBRARY else self._scope_index())
+        self._add_row(row[0])
+        self._add_operand(x.id)
         columns = self.columns
-        columns.row.append(row[0])
-        columns.scope.append(self._scope_index())
-        columns.operands.append(x.id)
-        value = columns.value_count
-        columns.value_count = value + 1
-        return Tracer(self, value, row[1][0])
+        made = _new(Tracer)
+        made.recorder, made.id, made.code = self, columns.value_count, row[1]
+        columns.value_count = made.id + 1
+        return made
 
     def binary(self, primitive: Primitive, operands: tuple[Any, Any]) -> Any:
         """`record` of two operands without params, the short way."""
@@ -211,19 +224,22 @@ class Recorder:
             b = self._numbers.get((type(b), b, a.code)) if type(b) in _NUMBERS else None
         elif type(a) is not Tracer:
             a = self._numbers.get((type(a), a, b.code)) if type(a) in _NUMBERS else None
-        if a is None or b is None or a.recorder is not b.recorder or self.closed or self.sweep:
+        if a is None or b is None or a.recorder is not b.recorder or self.scope is not None:
             return self.record(primitive, operands, _NO_PARAMS)
-        row = self._rows.get((primitive, a.code, b.code))
+        row = self._short.get((primitive, a.code, b.code))
         if row is None or a.id in self.origins or b.id in self.origins:
             return self.record(primitive, operands, _NO_PARAMS)
+        frame = _getframe(2)
+        scope = self._scopes.get((id(frame.f_code), frame.f_lasti), _LIBRARY)
+        self._add_scope(scope if scope != _LIBRARY else self._scope_index())
+        self._add_row(row[0])
+        self._add_operand(a.id)
+        self._add_operand(b.id)
         columns = self.columns
-        columns.row.append(row[0])
-        columns.scope.append(self._scope_index())
-        columns.operands.append(a.id)
-        columns.operands.append(b.id)
-        value = columns.value_count
-        columns.value_count = value + 1
-        return Tracer(self, value, row[1][0])
+        made = _new(Tracer)
+        made.recorder, made.id, made.code = self, columns.value_count, row[1]
+        columns.value_count = made.id + 1
+        return made
 
     def graph(self, outputs: Sequence[int]) -> Graph:
         """The recorded graph with these values as outputs."""
@@ -258,16 +274,26 @@ class Recorder:
         return c.rows.add(row), codes
 
     def _scope_index(self) -> int:
+        """Scope of the innermost frame that is the user's; frames are told apart by code and instruction."""
         if self.scope is not None:
             return self.scope
-        frame = _getframe(2)
-        while is_library(frame.f_code) and frame.f_back is not None:
+        frame: FrameType | None = _getframe(2)
+        scopes = self._scopes
+        while frame is not None:
+            key = (id(frame.f_code), frame.f_lasti)  # codes are hashed slowly, by their contents
+            found = scopes.get(key)
+            if found is None:
+                found = scopes[key] = self._new_scope(frame)
+            if found != _LIBRARY:
+                return found
             frame = frame.f_back
-        key = (frame.f_code, frame.f_lasti)
-        found = self._scopes.get(key)
-        if found is None:
-            found = self._scopes[key] = self.columns.scope_table.add(scope_of(user_line(2)))
-        return found
+        return self.columns.scope_table.add(scope_of((None, 0)))
+
+    def _new_scope(self, frame: FrameType) -> int:
+        self._codes.append(frame.f_code)  # alive, so that its id stays its own
+        if is_library(frame.f_code):
+            return _LIBRARY
+        return self.columns.scope_table.add(scope_of((frame.f_code, frame.f_lineno)))
 
 
 def recorder_of(*values: Any) -> "Recorder | None":

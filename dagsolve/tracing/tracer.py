@@ -102,6 +102,12 @@ class Tracer:
         return calls.getitem(self, index)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:  # the short way
+            primitive = calls.BY_UFUNC.get(ufunc)
+            if primitive is not None and len(inputs) == 1:
+                return self.recorder.unary(primitive, self)
+            if primitive is not None and len(inputs) == 2:
+                return self.recorder.binary(primitive, inputs)
         return calls.call_ufunc(self, ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
