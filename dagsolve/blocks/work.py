@@ -13,13 +13,13 @@ import numpy.typing as npt
 from dagsolve.graph import LEAVES, Graph
 from dagsolve.primitive import Primitive
 from dagsolve.primitives.derived import find
+from dagsolve.primitives.generators import GENERATORS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Find = Callable[[str], Primitive]
 
-GENERATORS = frozenset(("zeros", "ones", "full", "eye", "arange"))
 DENSE_FLOPS_PER_ITEM = 16  # from here on a call is matrix arithmetic, below it is a loop over items
 
 # Share of the matrix product's rate that a decomposition of a few hundred rows reaches on one core.

@@ -48,3 +48,4 @@ eye = Primitive(name="eye", signature="-> y", forward=_eye_forward, specs=_eye_s
 arange = Primitive(name="arange", signature="-> y", forward=_range_forward, specs=_range_specs, cost=_free)
 
 PRIMITIVES = (full, eye, arange)
+GENERATORS = frozenset(primitive.name for primitive in PRIMITIVES)

@@ -19,7 +19,7 @@ from dagsolve.tracing.scope import source_scope
 
 __all__ = [
     "BY_UFUNC",
-    "METHODS", "apply", "call_function", "call_ufunc", "getitem", "matmul", "matrix_transpose", "power",
+    "METHODS", "call_function", "call_ufunc", "getitem", "matmul", "matrix_transpose", "power",
     "reshape", "transpose",
 ]  # fmt: skip
 
@@ -43,12 +43,7 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
 }
 BY_UFUNC = {f: p for f, p in REPLACED.items() if isinstance(f, np.ufunc) and f not in _UFUNCS}
 _ASKING = {np.all, np.any, np.allclose, np.array_equal, np.isclose, np.nonzero, np.argwhere, np.flatnonzero}
-_REDUCE = {np.add: "sum", np.maximum: "amax", np.minimum: "amin"}
-
-
-def apply(name: str, *operands: Any, **params: Any) -> Any:
-    """The primitive of this name on operands."""
-    return PRIMITIVES[name](*operands, **params)
+_REDUCE = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
 
 
 def call_ufunc(
@@ -66,7 +61,7 @@ def call_ufunc(
         if composed is not None:
             return composed(*inputs)
     if method == "reduce" and ufunc in _REDUCE:
-        return COMPOSED[{"sum": np.sum, "amax": np.max, "amin": np.min}[_REDUCE[ufunc]]](*inputs, **kwargs)
+        return COMPOSED[_REDUCE[ufunc]](*inputs, **kwargs)
     if kwargs.get("out") is not None:
         raise UnsupportedError(
             f"np.{ufunc.__name__}(…, out=…) or an in-place operation into an array with a traced value "

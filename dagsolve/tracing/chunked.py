@@ -19,17 +19,16 @@ from dask.array.core import unify_chunks
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
-from dagsolve.graph import CONSTANT, INPUT, Graph, Node
+from dagsolve.graph import CONSTANT, INPUT, LEAVES, Graph, Node
 from dagsolve.linalg.tiled import TILED
 from dagsolve.primitive import Primitive
 from dagsolve.primitives.derived import apply, find
+from dagsolve.primitives.generators import GENERATORS
 from dagsolve.specs import Spec
 from dagsolve.tracing.dask_graph import DaskGraph, interpret
 from dagsolve.tracing.layout import Chunks, Layout, normalised_chunks, slices, tile_specs, whole
 from dagsolve.tracing.record import Recorder
 from dagsolve.tracing.tracer import Tracer
-
-GENERATORS = ("full", "eye", "arange")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +89,7 @@ class _Builder:
             for node in graph.nodes():
                 if not needed[node.id] and node.primitive != INPUT:
                     continue
-                if node.primitive in (INPUT, CONSTANT, *GENERATORS):
+                if node.primitive in LEAVES or node.primitive in GENERATORS:
                     values[node.results[0]] = self._leaf(node)
                 else:
                     for v, made in zip(
@@ -251,14 +250,8 @@ def _transpose(x: Any, *, axes: tuple[int, ...]) -> Any:
 def _reshape(x: Any, *, shape: tuple[int, ...]) -> Any:
     try:
         return da.reshape(x, shape)
-    except (
-        NotImplementedError
-    ):  # (6, 4) to (8, 3): neither merges nor splits axes, but by way of one axis it does
+    except NotImplementedError:  # (6, 4) to (8, 3): only by way of one axis
         return da.reshape(da.reshape(x, (-1,)), shape)
-
-
-def _broadcast_to(x: Any, *, shape: tuple[int, ...]) -> Any:
-    return da.broadcast_to(x, shape)
 
 
 def _einsum(a: Any, b: Any, *, subscripts: str) -> Any:
@@ -274,13 +267,13 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 _DASK: dict[str, Callable[..., Any]] = {
     "reshape": _reshape,
     "transpose": _transpose,
-    "broadcast_to": _broadcast_to,
+    "broadcast_to": da.broadcast_to,
     "getitem": _getitem,
     "concatenate": lambda *xs, axis: da.concatenate(xs, axis=axis % xs[0].ndim),
-    "sum": lambda x, axis=None, keepdims=False: da.sum(x, axis=axis, keepdims=keepdims),
-    "amax": lambda x, axis=None, keepdims=False: da.max(x, axis=axis, keepdims=keepdims),
-    "amin": lambda x, axis=None, keepdims=False: da.min(x, axis=axis, keepdims=keepdims),
-    "matmul": lambda a, b: da.matmul(a, b),
+    "sum": da.sum,
+    "amax": da.max,
+    "amin": da.min,
+    "matmul": da.matmul,
     "einsum": _einsum,
     "astype": lambda x, dtype: x.astype(dtype),
     "where": _where,

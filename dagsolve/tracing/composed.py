@@ -282,10 +282,6 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return _P["sqrt"](sum_(squares, axis, keepdims=keepdims))
 
 
-def _all_finite(x: Any) -> Any:
-    return _P["isfinite"](x)
-
-
 METHODS: dict[str, Callable[..., Any]] = {
     "sum": sum_, "mean": mean, "var": var, "std": std, "max": _reduction("amax"), "min": _reduction("amin"),
     "reshape": _reshape_method, "ravel": lambda x, order="C": reshape(x, -1, order),

@@ -294,9 +294,3 @@ class Recorder:
         if is_library(frame.f_code):
             return _LIBRARY
         return self.columns.scope_table.add(scope_of((frame.f_code, frame.f_lineno)))
-
-
-def recorder_of(*values: Any) -> "Recorder | None":
-    """The recorder of the innermost trace among the values; None where there is no tracer."""
-    found = [v.recorder for v in values if type(v) is Tracer]
-    return max(found, key=lambda r: r.level) if found else None

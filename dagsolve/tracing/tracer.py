@@ -115,8 +115,7 @@ class Tracer:
 
     T = property(lambda self: calls.transpose(self))
     mT = property(lambda self: calls.matrix_transpose(self))
-    real = property(lambda self: calls.apply("real", self))
-    imag = property(lambda self: calls.apply("imag", self))
+    real, imag = property(_unary("real")), property(_unary("imag"))
     flat = property(lambda self: calls.reshape(self, -1))
 
     def __getattr__(self, name: str) -> Any:
