@@ -1,9 +1,9 @@
-"""Linear algebra in `scipy.linalg`'s names and signatures, for arrays and traced arrays."""
+"""Linear algebra in `scipy.linalg`'s names and signatures, for arrays, traced arrays and Dask arrays."""
 
-from dagsolve.linalg.dense import cho_factor as cho_factor
-from dagsolve.linalg.dense import cho_solve as cho_solve
-from dagsolve.linalg.dense import cholesky as cholesky
-from dagsolve.linalg.dense import eigh as eigh
-from dagsolve.linalg.dense import eigvalsh as eigvalsh
-from dagsolve.linalg.dense import qr as qr
-from dagsolve.linalg.dense import solve_triangular as solve_triangular
+from dagsolve.linalg.factorisations import cholesky as cholesky
+from dagsolve.linalg.factorisations import eigh as eigh
+from dagsolve.linalg.factorisations import eigvalsh as eigvalsh
+from dagsolve.linalg.factorisations import qr as qr
+from dagsolve.linalg.systems import cho_factor as cho_factor
+from dagsolve.linalg.systems import cho_solve as cho_solve
+from dagsolve.linalg.systems import solve_triangular as solve_triangular

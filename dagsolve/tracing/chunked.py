@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from operator import getitem
 from typing import Any
 
 import dask
@@ -21,8 +20,9 @@ from dask.highlevelgraph import HighLevelGraph
 
 from dagsolve.graph import CONSTANT, INPUT, LEAVES, Graph, Node
 from dagsolve.linalg.tiled import TILED
+from dagsolve.linalg.tiled.gathered import in_one_chunk
 from dagsolve.primitive import Primitive
-from dagsolve.primitives.derived import apply, find
+from dagsolve.primitives.derived import find
 from dagsolve.primitives.generators import GENERATORS
 from dagsolve.specs import Spec
 from dagsolve.tracing.dask_graph import DaskGraph, interpret
@@ -170,30 +170,9 @@ class _Builder:
 
     def _one_chunk(self, node: Node, operands: list[Any]) -> tuple[Any, ...]:
         """The results of one task on whole arrays; several are taken apart by a task each."""
-        specs = [self.graph.spec(v) for v in node.results]
-        whole_operands = [x.rechunk(x.shape) if x.ndim else x for x in operands]
-        nbytes = sum(x.nbytes for x in (*whole_operands, *specs))
+        nbytes = sum(x.nbytes for x in (*operands, *(self.graph.spec(v) for v in node.results)))
         self.gathered.append(f"{node.primitive}: runs in one chunk of {nbytes:,} bytes ({node.scope})")
-        name = f"{node.primitive}-{tokenize(node.params, *(x.name for x in whole_operands))}"
-        call = (
-            partial(apply, node.primitive, **dict(node.params)),
-            *(key for x in whole_operands for key in _keys(x)),
-        )
-        layers: dict[str, dict[Any, Any]]
-        if len(specs) == 1:
-            layers = {name: {(name, *(0,) * specs[0].ndim): call}}
-        else:
-            layers = {name: {name: call}}
-            for k, of in enumerate(specs):
-                layers[f"{name}-{k}"] = {(f"{name}-{k}", *(0,) * of.ndim): (getitem, name, k)}
-        above = HighLevelGraph.from_collections(name, layers[name], dependencies=whole_operands)
-        dependencies = {**above.dependencies, **{layer: {name} for layer in layers if layer != name}}
-        dsk = HighLevelGraph({**above.layers, **layers}, dependencies)
-        taken = [layer for layer in layers if layer != name] or [name]
-        return tuple(
-            da.Array(dsk, layer, whole(of.shape), dtype=of.dtype)
-            for layer, of in zip(taken, specs, strict=True)
-        )
+        return in_one_chunk(node.primitive, *operands, **dict(node.params))
 
     def _note_scope(self, made: Any, node: Node) -> None:
         scope = self.recorder.columns.scope_table.add(node.scope)

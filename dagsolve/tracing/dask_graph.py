@@ -27,15 +27,15 @@ from dask.array.dispatch import (
 )
 from dask.highlevelgraph import HighLevelGraph
 
+from dagsolve import linalg
 from dagsolve.errors import DagsolveError, UnknownSpecError, UnsupportedError
-from dagsolve.linalg import dense
 from dagsolve.primitives.derived import apply, find
 from dagsolve.specs import Spec, spec, spec_of
 from dagsolve.tracing.record import Recorder
 from dagsolve.tracing.tracer import Tracer
 
 Key = Any  # a Dask key: text, or a tuple of text and numbers
-_PATCHED = {name: getattr(dense, name) for name in ("cholesky", "solve_triangular")}
+_PATCHED = {name: getattr(linalg, name) for name in ("cholesky", "solve_triangular")}
 _PATCH_LOCK = threading.RLock()
 _REFUSED = {"_getitem_with_mask", "rechunk_transfer", "rechunk_unpack"}
 

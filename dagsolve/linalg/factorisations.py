@@ -1,4 +1,4 @@
-"""`scipy.linalg` names on dense arrays and tracers, in SciPy's signatures.
+"""Matrix factorisations by `scipy.linalg`'s names and signatures.
 
 Arguments that only steer SciPy's memory (`overwrite_*`, `check_finite`) are accepted and have no effect:
 inputs are never overwritten and a failed factorisation always raises.
@@ -9,16 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.errors import ArgumentError, ShapeError, UnsupportedError
+from dagsolve.errors import ArgumentError, UnsupportedError
+from dagsolve.linalg.operands import adjoint, array, call, traced
 from dagsolve.namespace import Array, namespace_of
-from dagsolve.primitives import PRIMITIVES
-
-_ADJOINT = {0: False, "N": False, 1: True, "T": True, 2: True, "C": True}
-
-
-def _adjoint(a: Array) -> Array:
-    swapped = PRIMITIVES["transpose"](a, axes=(-1, -2))
-    return PRIMITIVES["conjugate"](swapped) if a.dtype.kind == "c" else swapped
 
 
 def cholesky(a: Array, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Array:
@@ -26,58 +19,8 @@ def cholesky(a: Array, lower: bool = False, overwrite_a: bool = False, check_fin
 
     a has shape (..., n, n). Raises FactorisationError when a is indefinite or holds NaN.
     """
-    factor = (
-        np.linalg.cholesky(a) if hasattr(a, "__dagsolve_recorder__") else PRIMITIVES["cholesky"](_array(a))
-    )
-    return factor if lower else _adjoint(factor)
-
-
-def solve_triangular(
-    a: Array,
-    b: Array,
-    trans: int | str = 0,
-    lower: bool = False,
-    unit_diagonal: bool = False,
-    overwrite_b: bool = False,
-    check_finite: bool = True,
-) -> Array:
-    """x with op(a) x = b for a triangular matrix a of shape (n, n) and b of shape (n,) or (n, k).
-
-    trans is 0/"N" for a, 1/"T" for aᵀ, 2/"C" for aᴴ. Raises FactorisationError for a zero on the diagonal.
-    """
-    if trans not in _ADJOINT:
-        raise ArgumentError(f'solve_triangular: trans must be 0, 1, 2, "N", "T" or "C", got {trans!r}')
-    a, b = _array(a), _array(b)
-    if trans in (1, "T") and a.dtype.kind == "c":
-        a = PRIMITIVES["conjugate"](a)
-    if b.ndim == 0:
-        raise ShapeError(f"solve_triangular: b must have shape (n,) or (n, k), got {b.shape}")
-    columns = np.reshape(b, (-1, 1)) if b.ndim == 1 else b
-    x = PRIMITIVES["solve_triangular"](
-        a,
-        columns,
-        lower=bool(lower),
-        transposed=_ADJOINT[trans],
-        right=False,
-        unit_diagonal=bool(unit_diagonal),
-    )
-    return np.reshape(x, (-1,)) if b.ndim == 1 else x
-
-
-def cho_solve(
-    c_and_lower: tuple[Array, bool], b: Array, overwrite_b: bool = False, check_finite: bool = True
-) -> Array:
-    """x with a x = b from the Cholesky factor (c, lower) of a."""
-    c, lower = c_and_lower
-    first, second = ("N", "C") if lower else ("C", "N")
-    return solve_triangular(c, solve_triangular(c, b, trans=first, lower=lower), trans=second, lower=lower)
-
-
-def cho_factor(
-    a: Array, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
-) -> tuple[Array, bool]:
-    """The factor and whether it is the lower one, as `cho_solve` takes them."""
-    return cholesky(a, lower), lower
+    factor = np.linalg.cholesky(a) if traced(a) else call("cholesky", array(a))
+    return factor if lower else adjoint(factor)
 
 
 def qr(
@@ -97,20 +40,20 @@ def qr(
         raise UnsupportedError("qr: pivoting=True is not supported. Leave it out, or permute the columns.")
     if mode not in ("full", "economic", "r"):
         raise UnsupportedError(f'qr: mode={mode!r} is not supported. Use "economic", or "r" for R alone.')
-    a = _array(a)
+    a = array(a)
     deep = a.ndim >= 2 and a.shape[-2] > a.shape[-1]
     if mode == "full" and deep:
         raise UnsupportedError(
             f'qr: mode="full" of a matrix with more rows than columns, shape {tuple(a.shape)}: the columns '
             'that complete Q have no derivative. Use mode="economic".'
         )
-    q, r = PRIMITIVES["qr"](a)
+    q, r = call("qr", a)
     if mode != "r":
         return q, r
     if not deep:
         return (r,)
     below = namespace_of(r).zeros((*a.shape[:-2], a.shape[-2] - a.shape[-1], a.shape[-1]), dtype=r.dtype)
-    return (PRIMITIVES["concatenate"](r, below, axis=-2),)
+    return (call("concatenate", r, below, axis=-2),)
 
 
 def eigh(
@@ -141,11 +84,11 @@ def eigh(
         raise ArgumentError(
             f"eigh: driver must be None, {', '.join(map(repr, _DRIVERS[1:]))}, got {driver!r}"
         )
-    a = _array(a)
-    if hasattr(a, "__dagsolve_recorder__"):
+    a = array(a)
+    if traced(a):
         w, v = np.linalg.eigh(a, "L" if lower else "U")
     else:
-        w, v = PRIMITIVES["eigh"](a if lower else _adjoint(a))
+        w, v = call("eigh", a if lower else adjoint(a))
     if subset_by_index is not None:
         low, high = (int(k) for k in subset_by_index)
         if not 0 <= low <= high < a.shape[-1]:
@@ -188,7 +131,3 @@ _REMEDY = {
     "b": "Solve L⁻¹ a L⁻ᴴ with the Cholesky factor L of b instead.",
     "subset_by_value": "Use subset_by_index, or choose with np.where.",
 }
-
-
-def _array(a: Any) -> Array:
-    return a if hasattr(a, "shape") else np.asarray(a)

@@ -1,0 +1,39 @@
+"""Operands of the public functions: arrays, tracers and Dask arrays reach the same primitives.
+
+`call` is the one place that tells them apart: on Dask arrays a primitive goes by its loop over tiles, or in
+one chunk where it has none; on anything else the primitive itself runs, or is recorded.
+"""
+
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from dagsolve.linalg.tiled import on_dask
+from dagsolve.namespace import Array
+from dagsolve.primitives import PRIMITIVES
+
+
+def call(name: str, *operands: Array, **params: Any) -> Any:
+    """Result of a primitive, a tuple where it has several; a lazy one where an operand is a Dask array."""
+    if any(isinstance(x, da.Array) for x in operands):
+        return on_dask(name, *operands, **params)
+    return PRIMITIVES[name](*operands, **params)
+
+
+def adjoint(a: Array) -> Array:
+    """Conjugate transpose of the last two axes."""
+    swapped = np.swapaxes(a, -1, -2) if isinstance(a, da.Array) else PRIMITIVES["transpose"](a, axes=(-1, -2))
+    if a.dtype.kind != "c":
+        return swapped
+    return np.conj(swapped) if isinstance(a, da.Array) else PRIMITIVES["conjugate"](swapped)
+
+
+def array(a: Any) -> Array:
+    """The operand itself if it is an array of any kind, else a NumPy array of it."""
+    return a if hasattr(a, "shape") else np.asarray(a)
+
+
+def traced(a: Array) -> bool:
+    """Whether calls on the operand are recorded."""
+    return hasattr(a, "__dagsolve_recorder__")
