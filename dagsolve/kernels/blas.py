@@ -14,14 +14,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import cython_blas, cython_lapack
 
 from dagsolve.errors import DtypeError, FactorisationError, ShapeError
+from dagsolve.kernels.fortran import LETTER, routine
 from dagsolve.namespace import Array
 
-_REAL = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}
+_REAL = {"f": ctypes.c_float, "d": ctypes.c_double}
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))  # of native byte order
-_functions: dict[str, Callable[..., None]] = {}
 
 
 class _Matrix(NamedTuple):
@@ -253,37 +252,8 @@ _int = ctypes.c_int
 
 def _number(a: Array, value: float) -> Any:
     """Reference to a number of the array's dtype."""
-    return ctypes.byref(_REAL[a.dtype.char][1](value))
+    return ctypes.byref(_REAL[a.dtype.char](value))
 
 
-def _function(routine: str, a: Array) -> Callable[..., None]:
-    name = _REAL[a.dtype.char][0] + routine
-    found = _functions.get(name)
-    return _functions.setdefault(name, _load(name)) if found is None else found
-
-
-def _load(name: str) -> Callable[..., None]:
-    """A Fortran routine by name; its arguments are read from the C signature that its capsule is named after.
-
-    ctypes takes the address of a `c_int` itself; what points to numbers is given as an address.
-    """
-    exported = cython_lapack.__pyx_capi__ if name.endswith("potrf") else cython_blas.__pyx_capi__
-    capsule = exported[name]
-    arguments = _name(capsule).decode().split("(", 1)[1].split(",")
-    known = {"char": ctypes.c_char_p, "int": ctypes.POINTER(ctypes.c_int)}
-    types: list[Any] = [known.get(argument.strip(" *)"), ctypes.c_void_p) for argument in arguments]
-    return ctypes.CFUNCTYPE(None, *types)(_pointer(capsule))
-
-
-def _name(capsule: Any) -> bytes:
-    read = ctypes.pythonapi.PyCapsule_GetName
-    read.restype, read.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    found: bytes = read(capsule)
-    return found
-
-
-def _pointer(capsule: Any) -> int:
-    read = ctypes.pythonapi.PyCapsule_GetPointer
-    read.restype, read.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    found: int = read(capsule, _name(capsule))
-    return found
+def _function(name: str, a: Array) -> Callable[..., None]:
+    return routine(LETTER[a.dtype.char] + name)
