@@ -15,7 +15,9 @@ from dagsolve.primitives import (
     generators,
     hermitian,
     indexing,
+    lq,
     qr,
+    qr_triangle,
     rank_update,
     reductions,
     selection,
@@ -48,6 +50,8 @@ PRIMITIVES: dict[str, Primitive] = {
         rank_update,
         cholesky,
         qr,
+        qr_triangle,
+        lq,
         eigh,
     )
     for primitive in family.PRIMITIVES

@@ -40,21 +40,29 @@ def specs(a: Spec) -> Specs:
 
 def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
     (a_dot,) = tangents
-    k = saved.q.shape[-1]
-    qh = adjoint(xp, saved.q)
-    c = _divided(saved.r[..., :k], a_dot[..., :k], transposed=False)
+    c, turn, r_dot = turned(xp, saved.q, saved.r, a_dot)
+    return c - xp.matmul(saved.q, turn), r_dot
+
+
+def turned(xp: Namespace, q: Array, r: Array, a_dot: Array) -> Arrays:
+    """C, B - Ω and Ṙ."""
+    k = q.shape[-1]
+    qh = adjoint(xp, q)
+    c = _divided(r[..., :k], a_dot[..., :k], transposed=False)
     b = xp.matmul(qh, c)
     half = phi(xp, b)
     omega = half - adjoint(xp, half)
-    q_dot = c - xp.matmul(saved.q, b - omega)
-    return q_dot, xp.triu(xp.matmul(qh, a_dot) - xp.matmul(omega, saved.r))
+    return c, b - omega, xp.triu(xp.matmul(qh, a_dot) - xp.matmul(omega, r))
 
 
 def pullback(
     xp: Namespace, saved: Saved, cotangents: tuple[Array | None, ...], wanted: Wanted
 ) -> tuple[Array | None, ...]:
-    q_bar, r_bar = cotangents
-    q, r = saved.q, saved.r
+    return (pulled(xp, saved.q, saved.r, *cotangents),)
+
+
+def pulled(xp: Namespace, q: Array, r: Array, q_bar: Array | None, r_bar: Array | None) -> Array:
+    """Ā, of cotangents of which at least one is given."""
     k, n = r.shape[-2:]
     wide = n > k
     u, v = (r[..., :k], r[..., k:]) if wide else (r, None)
@@ -70,12 +78,12 @@ def pullback(
     middle = total(copyltu(xp, total(*terms)), product)
     x_bar = _divided(u, total(q_bar, xp.matmul(q, middle)), transposed=True)
     if not wide:
-        return (x_bar,)
+        return x_bar
     if v_bar is None:
         y_bar = xp.zeros((*x_bar.shape[:-1], n - k), dtype=x_bar.dtype)
     else:
         y_bar = xp.matmul(q, v_bar)
-    return (xp.concat([x_bar, y_bar], axis=-1),)
+    return xp.concat([x_bar, y_bar], axis=-1)
 
 
 def _divided(u: Array, b: Array, *, transposed: bool) -> Array:
@@ -92,7 +100,7 @@ def cost(operands: Specs, results: Specs) -> Cost:
     return Cost(stack * forward_flops, stack * pullback_flops, stack * k * k + results[0].size)
 
 
-def _well_posed(rng: np.random.Generator, *batch: int, m: int, n: int, dtype: Any = np.float64) -> Array:
+def well_posed(rng: np.random.Generator, *batch: int, m: int, n: int, dtype: Any = np.float64) -> Array:
     """Matrices whose first min(m, n) columns are far from linear dependence."""
     k = min(m, n)
     columns = random_orthogonal(rng, *batch, n=m, dtype=dtype)[..., :k]
@@ -103,11 +111,11 @@ def _well_posed(rng: np.random.Generator, *batch: int, m: int, n: int, dtype: An
 
 def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     for m, n in ((1, 1), (5, 5), (7, 3), (3, 7), (1, 3), (3, 1)):
-        yield (_well_posed(rng, m=m, n=n),)
-    yield (_well_posed(rng, 2, 3, m=5, n=2),)
-    yield (_well_posed(rng, 2, m=2, n=5),)
+        yield (well_posed(rng, m=m, n=n),)
+    yield (well_posed(rng, 2, 3, m=5, n=2),)
+    yield (well_posed(rng, 2, m=2, n=5),)
     for m, n in ((3, 3), (5, 3), (3, 5)):
-        yield (_well_posed(rng, m=m, n=n, dtype=complex),)
+        yield (well_posed(rng, m=m, n=n, dtype=complex),)
 
 
 qr = Primitive(
