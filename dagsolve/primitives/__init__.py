@@ -25,6 +25,7 @@ from dagsolve.primitives import (
     solve_triangular,
     special,
     stop_gradient,
+    svd,
     triangle_product,
     triangles,
 )
@@ -53,6 +54,7 @@ PRIMITIVES: dict[str, Primitive] = {
         qr_triangle,
         lq,
         eigh,
+        svd,
     )
     for primitive in family.PRIMITIVES
 }

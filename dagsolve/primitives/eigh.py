@@ -22,13 +22,12 @@ from typing import Any
 
 import numpy as np
 
+from dagsolve.kernels import gauge
 from dagsolve.kernels.dense import adjoint, copyltu, factored, is_complex, phi, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.triangle_product import triangle_product
 from dagsolve.sampling import random_separated
-
-NEARLY_LARGEST = 0.99  # entries this close to the largest count as equal: rounding must not choose the sign
 
 
 def forward(xp: Namespace, a: Array) -> Arrays:
@@ -36,33 +35,7 @@ def forward(xp: Namespace, a: Array) -> Arrays:
     w, v = factored(xp, "eigh", a, lambda: xp.linalg.eigh(whole))
     if not v.size:
         return w, v
-    pivot = _pivot(xp, v)
-    if is_complex(v):
-        return w, v * (xp.conj(pivot) / xp.abs(pivot))
-    return w, xp.where(pivot < 0, -v, v)
-
-
-def _chosen(xp: Namespace, v: Array) -> Array:
-    """True at one entry of each column, the first that is nearly the largest."""
-    size = xp.abs(v)
-    places = xp.arange(v.shape[-2], 0, -1, dtype=size.dtype)[:, None]
-    large = size >= NEARLY_LARGEST * xp.max(size, axis=-2, keepdims=True)
-    rank = xp.where(large, places, 0.0 * places)
-    return rank == xp.max(rank, axis=-2, keepdims=True)
-
-
-def _pivot(xp: Namespace, v: Array) -> Array:
-    """The chosen entry of each column, (..., 1, n)."""
-    return xp.sum(xp.where(_chosen(xp, v), v, 0.0 * v), axis=-2, keepdims=True)
-
-
-def _reciprocal_gaps(xp: Namespace, w: Array) -> Array:
-    """F: 1 / (w_j - w_i), zero on the diagonal and wherever the two count as equal."""
-    gap = w[..., None, :] - w[..., :, None]
-    largest = xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:]))  # of an ascending sequence
-    equal = xp.abs(gap) <= float(xp.finfo(w.dtype).eps) ** 0.75 * largest[..., None]
-    one = xp.ones_like(gap)
-    return xp.where(equal, 0.0 * one, one / xp.where(equal, one, gap))
+    return w, v * gauge.phase(xp, v)
 
 
 def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
@@ -70,11 +43,9 @@ def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
     v = saved.v
     k = xp.matmul(adjoint(xp, v), xp.matmul(copyltu(xp, a_dot), v))
     w_dot = xp.real(xp.linalg.diagonal(k)) if is_complex(k) else xp.linalg.diagonal(k)
-    v_dot = xp.matmul(v, _reciprocal_gaps(xp, saved.w) * k)
+    v_dot = xp.matmul(v, gauge.reciprocal_gaps(xp, saved.w) * k)
     if is_complex(v) and v.size:
-        chosen = _chosen(xp, v)
-        moved = xp.sum(xp.where(chosen, v_dot, 0.0 * v_dot), axis=-2, keepdims=True)
-        v_dot = v_dot - v * (1j * (xp.imag(moved) / xp.real(_pivot(xp, v))))
+        v_dot = v_dot - v * gauge.turning(xp, v, v_dot)
     return w_dot, v_dot
 
 
@@ -86,18 +57,12 @@ def pullback(
     middle = None
     if v_bar is not None:
         if is_complex(v) and v.size:
-            v_bar = v_bar - _phase_cotangent(xp, v, v_bar)
-        turned = _reciprocal_gaps(xp, saved.w) * xp.matmul(adjoint(xp, v), v_bar)
+            v_bar = v_bar - gauge.turning_cotangent(xp, v, gauge.phase_part(xp, v, v_bar))
+        turned = gauge.reciprocal_gaps(xp, saved.w) * xp.matmul(adjoint(xp, v), v_bar)
         middle = xp.matmul(v, 0.5 * (turned + adjoint(xp, turned)))
     scaled = None if w_bar is None else v * w_bar[..., None, :]
     stored = triangle_product(total(scaled, middle), adjoint(xp, v))
     return (2 * phi(xp, stored),)
-
-
-def _phase_cotangent(xp: Namespace, v: Array, v_bar: Array) -> Array:
-    """What V̄ has in the directions that only turn the phases, moved to the entries that are kept real."""
-    turn = xp.sum(xp.imag(v_bar * xp.conj(v)), axis=-2, keepdims=True) / xp.real(_pivot(xp, v))
-    return xp.where(_chosen(xp, v), 1j * turn, 0.0 * v)
 
 
 def cost(operands: Specs, results: Specs) -> Cost:
