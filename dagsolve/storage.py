@@ -1,6 +1,6 @@
 """`TileStore`: a mapping that holds its arrays in a bounded amount of RAM, and the rest in `.npy` files.
 
-It stands wherever Dask keeps results: `dask.threaded.get(cache=store)` and, on a worker, `worker.data`. Dask
+It stands where the results of tasks are kept: in the threads' run and, on a worker, as `worker.data`. Dask
 owns lifetime, transfer and recomputation; the store decides only RAM or file:
 
 - What leaves RAM: the value whose next use lies farthest ahead where hints are given (Belady, IBM Systems

@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import dask
-import dask.threaded
 import numpy as np
 from dask.base import annotate
 from dask.system import CPU_COUNT
@@ -38,6 +37,7 @@ from dagsolve.reports import THIS_PROCESS, RunReport, recording
 from dagsolve.scheduler.events import TOPIC, listening, receive, watch
 from dagsolve.scheduler.placement import AnyWorker, Places, Priorities, homes
 from dagsolve.scheduler.tasks import TaskGraph, task_graph
+from dagsolve.scheduler.threads import run_tasks
 from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin, one_blas_thread, worker_report
 from dagsolve.storage import TileStore
 
@@ -94,7 +94,7 @@ def _thread_given_back() -> Iterator[None]:
 
 
 class ThreadsExecutor:
-    """Dask's threads in this process, one per core (or Dask's `num_workers`), results in one TileStore."""
+    """Threads of this process, one per core (or Dask's `num_workers`), results in one TileStore."""
 
     def __init__(self, *, watch: Watch = watch, directory: str | os.PathLike[str] | None = None) -> None:
         self.last_report: RunReport | None = None
@@ -130,7 +130,9 @@ class ThreadsExecutor:
             TileStore(self._directory, budget_bytes=plan.store_bytes) as store,
         ):
             store.set_next_use(made.uses)
-            found = dask.threaded.get(made.tasks, keys, cache=store) if keys else ()
+            found = run_tasks(
+                made.tasks, keys, priorities=made.priorities, cache=store, threads=report.threads
+            )
             report.add_store(store.statistics)
         report.elapsed_seconds = time.perf_counter() - start
         report.peak_bytes[THIS_PROCESS] = memory.peak_growth_bytes()

@@ -3,6 +3,7 @@
 Everything is undone when the last run of the worker is over, because the cluster is not ours alone.
 """
 
+import sys
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import scipy.linalg  # noqa: F401  loads SciPy's own BLAS, which `threadpool_limits` must find
 from distributed import Worker, WorkerPlugin
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from dagsolve.executor import ResidentMemory
 from dagsolve.scheduler.heap import kept_heap
@@ -29,6 +30,14 @@ class _Pin:
         self.lock = threading.Lock()
         self.holders = 0
         self.limits: Any = None
+        self._pools: tuple[int, Any] | None = None  # modules imported when the pools were looked for
+
+    def pools(self) -> Any:
+        """The process's BLAS libraries, looked for again (2 ms) only after further imports."""
+        imported = len(sys.modules)
+        if self._pools is None or self._pools[0] != imported:
+            self._pools = (imported, ThreadpoolController())
+        return self._pools[1]
 
 
 _PIN = _Pin()
@@ -43,7 +52,7 @@ def one_blas_thread() -> Iterator[None]:
     """
     with _PIN.lock:
         if _PIN.holders == 0:
-            _PIN.limits = threadpool_limits(limits=1, user_api="blas")
+            _PIN.limits = _PIN.pools().limit(limits=1, user_api="blas")
         _PIN.holders += 1
     try:
         yield
