@@ -53,6 +53,14 @@ def triangular_solver(xp: Namespace) -> Callable[..., Array] | None:
     return found
 
 
+def lu_factoriser(xp: Namespace) -> Callable[..., tuple[Array, Array]] | None:
+    """The library's own `lu_factor` of one matrix in SciPy's signature; None where it has none."""
+    if not is_device_library(xp):
+        return None
+    found: Callable[..., tuple[Array, Array]] = import_module("cupyx.scipy.linalg").lu_factor
+    return found
+
+
 def failures_raised(xp: Namespace) -> AbstractContextManager[Any]:
     """A context in which a failed factorisation raises LinAlgError.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.kernels.fortran import LETTER, routine
+from dagsolve.kernels.permutations import from_swaps
 from dagsolve.namespace import Array
 
 _int = ctypes.c_int
@@ -39,11 +40,7 @@ def getrf(a: Array) -> Array:
         routine(_named("getrf", a))(
             _int(m), _int(n), a.ctypes.data, _int(m), swaps.ctypes.data_as(_ints), info
         )
-    p = np.arange(m)
-    for k, other in enumerate(swaps.tolist()):
-        if other - 1 != k:
-            p[k], p[other - 1] = p[other - 1], p[k]
-    return p
+    return from_swaps(swaps - 1, m)
 
 
 def getri(lu: Array, p: Array) -> Array:
