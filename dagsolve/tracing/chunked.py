@@ -6,22 +6,19 @@ tile-level graph comes out.
 """
 
 import warnings
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import dask
 import dask.array as da
 import numpy as np
-from dask.array.core import unify_chunks
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from dagsolve.graph import CONSTANT, INPUT, LEAVES, Graph, Node
-from dagsolve.linalg.tiled import TILED
+from dagsolve.linalg.tiled import rule_for
 from dagsolve.linalg.tiled.gathered import in_one_chunk
-from dagsolve.primitive import Primitive
 from dagsolve.primitives.derived import find
 from dagsolve.primitives.generators import GENERATORS
 from dagsolve.specs import Spec
@@ -59,12 +56,18 @@ def untiled(graph: Graph) -> Tiled:
     )
 
 
-def tiled(graph: Graph, input_chunks: tuple[Chunks, ...], default: Any) -> Tiled:
-    """The tile-level graph of an array graph for given chunks of its inputs.
+def tiled(
+    graph: Graph,
+    input_chunks: tuple[Chunks, ...],
+    default: Any,
+    constant_chunks: Mapping[int, Chunks] | None = None,
+) -> Tiled:
+    """The tile-level graph of an array graph for given chunks of its inputs, and of constants by value id.
 
-    Constants and generators take the chunks of inputs whose axes have the same length, else `default`.
+    Other constants and generators take the chunks of leaves whose axes have the same length, else `default`.
     """
-    builder = _Builder(graph, input_chunks, default)
+    chunks = {**(constant_chunks or {}), **dict(zip(graph.inputs, input_chunks, strict=True))}
+    builder = _Builder(graph, chunks, default)
     with warnings.catch_warnings(), dask.config.set({"array.slicing.split-large-chunks": False}):
         warnings.simplefilter("error", FutureWarning)  # dask.array warns before it would compute silently
         warnings.simplefilter("ignore", da.PerformanceWarning)
@@ -72,10 +75,10 @@ def tiled(graph: Graph, input_chunks: tuple[Chunks, ...], default: Any) -> Tiled
 
 
 class _Builder:
-    def __init__(self, graph: Graph, input_chunks: tuple[Chunks, ...], default: Any) -> None:
+    def __init__(self, graph: Graph, chunks: Mapping[int, Chunks], default: Any) -> None:
         self.graph, self.default = graph, default
-        self.input_chunks = dict(zip(graph.inputs, input_chunks, strict=True))
-        self.by_length = {n: c for chunks in input_chunks for c in chunks for n in (sum(c),)}
+        self.known_chunks = chunks
+        self.by_length = {sum(c): c for lengths in chunks.values() for c in lengths}
         self.recorder = Recorder()
         self.leaves: dict[Hashable, Tracer] = {}
         self.layouts: dict[int, Layout] = {}
@@ -116,7 +119,7 @@ class _Builder:
         return value.id if isinstance(value, Tracer) else self.recorder.constant(value).id
 
     def _chunks(self, value: int, of: Spec) -> Chunks:
-        known = self.input_chunks.get(value)
+        known = self.known_chunks.get(value)
         if known is not None:
             return known
         fallback = normalised_chunks(
@@ -150,23 +153,9 @@ class _Builder:
 
     def _call(self, node: Node, operands: list[Any]) -> tuple[Any, ...]:
         primitive, params = find(node.primitive), dict(node.params)
-        rule = self._rule(primitive, operands)
+        rule = rule_for(primitive, operands)
         made = self._one_chunk(node, operands) if rule is None else rule(*operands, **params)
         return made if isinstance(made, tuple) else (made,)
-
-    def _rule(self, primitive: Primitive, operands: list[Any]) -> Callable[..., Any] | None:
-        if primitive.name in TILED and all(
-            x.ndim == 2 or primitive.name == "diagonal_matrix" for x in operands
-        ):
-            if all(n > 0 for x in operands for n in x.shape):
-                return TILED[primitive.name]
-        named = _DASK.get(primitive.name)
-        if named is not None:
-            return named
-        elementwise = (
-            primitive.specs is None and not any(primitive.parsed.core_ndims) and not primitive.parsed.variadic
-        )
-        return partial(primitive.forward, np) if elementwise else None
 
     def _one_chunk(self, node: Node, operands: list[Any]) -> tuple[Any, ...]:
         """The results of one task on whole arrays; several are taken apart by a task each."""
@@ -214,46 +203,3 @@ def _generator_tile(
         return {**params, "rows": of.shape[0], "columns": of.shape[1], "offset": offset}
     (at,) = index
     return {**params, "start": params["start"] + params["step"] * at.start, "length": of.shape[0]}
-
-
-def _getitem(x: Any, *, index: tuple[Any, ...]) -> Any:
-    native = tuple(slice(*entry) if isinstance(entry, tuple) else entry for entry in index)
-    return x[(..., *native)]
-
-
-def _transpose(x: Any, *, axes: tuple[int, ...]) -> Any:
-    lead = x.ndim - len(axes)
-    return da.transpose(x, (*range(lead), *(k + x.ndim for k in axes)))
-
-
-def _reshape(x: Any, *, shape: tuple[int, ...]) -> Any:
-    try:
-        return da.reshape(x, shape)
-    except NotImplementedError:  # (6, 4) to (8, 3): only by way of one axis
-        return da.reshape(da.reshape(x, (-1,)), shape)
-
-
-def _einsum(a: Any, b: Any, *, subscripts: str) -> Any:
-    left, right = subscripts.split("->")[0].split(",")
-    _, (a, b) = unify_chunks(a, left, b, right)
-    return da.einsum(subscripts, a, b)
-
-
-def _where(condition: Any, x: Any, y: Any) -> Any:
-    return da.core.elemwise(np.where, condition, x, y)
-
-
-_DASK: dict[str, Callable[..., Any]] = {
-    "reshape": _reshape,
-    "transpose": _transpose,
-    "broadcast_to": da.broadcast_to,
-    "getitem": _getitem,
-    "concatenate": lambda *xs, axis: da.concatenate(xs, axis=axis % xs[0].ndim),
-    "sum": da.sum,
-    "amax": da.max,
-    "amin": da.min,
-    "matmul": da.matmul,
-    "einsum": _einsum,
-    "astype": lambda x, dtype: x.astype(dtype),
-    "where": _where,
-}

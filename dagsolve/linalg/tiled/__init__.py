@@ -1,12 +1,17 @@
 """Tiled algorithms as textbook loops over tiles of Dask arrays, and the table of them by primitive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import dask.array as da
+import numpy as np
 
-from dagsolve.linalg.tiled import factor, products, substitution
-from dagsolve.linalg.tiled.gathered import in_one_chunk
+from dagsolve.linalg.tiled import factor, orthogonal, products, substitution
+from dagsolve.linalg.tiled.gathered import chunk_by_chunk, in_one_chunk, is_stacked
+from dagsolve.linalg.tiled.native import NATIVE
+from dagsolve.primitive import Primitive
+from dagsolve.primitives.derived import find
 
 TILED: dict[str, Callable[..., Any]] = {
     "cholesky": factor.cholesky,
@@ -17,16 +22,35 @@ TILED: dict[str, Callable[..., Any]] = {
     "hermitian": products.hermitian,
     "tril": products.tril,
     "triu": products.triu,
+    "qr": orthogonal.qr,
+    "lq": orthogonal.lq,
 }
 
 
+def rule_for(primitive: Primitive, operands: Sequence[Any]) -> Callable[..., Any] | None:
+    """How a primitive goes on these Dask arrays without bringing whole arrays into one chunk, if it does.
+
+    By its loop over tiles, by `dask.array`, elementwise, or chunk by chunk of a stack; None where it cannot.
+    """
+    if primitive.name in TILED and all(x.ndim == 2 or primitive.name == "diagonal_matrix" for x in operands):
+        if all(n > 0 for x in operands for n in x.shape):
+            return TILED[primitive.name]
+    if primitive.name in NATIVE:
+        return NATIVE[primitive.name]
+    elementwise = (
+        primitive.specs is None and not any(primitive.parsed.core_ndims) and not primitive.parsed.variadic
+    )
+    if elementwise:
+        return partial(primitive.forward, np)
+    return partial(chunk_by_chunk, primitive.name) if is_stacked(primitive, operands) else None
+
+
 def on_dask(name: str, *operands: Any, **params: Any) -> Any:
-    """A primitive on Dask arrays, lazily: by its loop over tiles where it has one, else in one chunk.
+    """A primitive on Dask arrays, lazily; in one chunk where it has no other way.
 
     NumPy operands become Dask arrays of one chunk.
     """
-    arrays = [x if isinstance(x, da.Array) else da.from_array(x, chunks=-1) for x in operands]
-    if name in TILED and all(x.ndim == 2 for x in arrays):
-        return TILED[name](*arrays, **params)
-    made = in_one_chunk(name, *arrays, **params)
-    return made if len(made) > 1 else made[0]
+    arrays = [x if isinstance(x, da.Array) else da.from_array(np.asarray(x), chunks=-1) for x in operands]
+    rule = rule_for(find(name), arrays)
+    made = in_one_chunk(name, *arrays, **params) if rule is None else rule(*arrays, **params)
+    return made[0] if isinstance(made, tuple) and len(made) == 1 else made

@@ -3,24 +3,32 @@
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
+
+from dagsolve.linalg.tiled.runs import calls_per_task, product_sum
 from dagsolve.linalg.tiled.tiles import Grid, Tile, TileLoop
 from dagsolve.primitives import PRIMITIVES
+from dagsolve.specs import spec
 
 
-def matmul(a: Any, b: Any) -> Any:
-    """Product of two Dask matrices, the sums taken in order of k."""
+def matmul(a: Any, b: Any, calls: int | None = None) -> Any:
+    """Product of two Dask matrices, the sums taken in order of k.
+
+    calls   most products that make a task (None: what suits the tiles' size)
+    """
     if a.chunks[1] != b.chunks[0]:
         b = b.rechunk((a.chunks[1], b.chunks[1]))
-    loop = TileLoop("matmul", a, b)
+    loop = TileLoop("matmul", a, b, calls=calls)
     left, right = loop.tiles(a), loop.tiles(b)
+    dtype = np.result_type(a.dtype, b.dtype)
+    (rows, inner), columns = a.chunks, b.chunks[1]
+    width = calls or calls_per_task(len(inner), 2.0 * max(rows) * max(inner) * max(columns))
     out: dict[tuple[int, ...], Tile] = {}
-    for i in range(len(a.chunks[0])):
-        for j in range(len(b.chunks[1])):
-            total = left[i, 0] @ right[0, j]
-            for k in range(1, len(a.chunks[1])):
-                total = total + left[i, k] @ right[k, j]
-            out[i, j] = total
-    return loop.array(out, (a.chunks[0], b.chunks[1]), next(iter(out.values())).dtype)
+    for i, m in enumerate(rows):
+        for j, n in enumerate(columns):
+            pairs = [x for k in range(len(inner)) for x in (left[i, k], right[k, j])]
+            out[i, j] = product_sum(loop, pairs, width, spec((m, n), dtype))
+    return loop.array(out, (rows, columns), dtype)
 
 
 def diagonal(a: Any) -> Any:
