@@ -17,7 +17,7 @@ from dagsolve.derivatives import jacobian as jacobian
 from dagsolve.derivatives import stop_gradient as stop_gradient
 from dagsolve.graph import open_graph as open_graph
 from dagsolve.operators import OperatorMatrix as OperatorMatrix
-from dagsolve.programs import compute as compute
+from dagsolve.lazy import compute as compute
 from dagsolve.programs import gradients as gradients
 from dagsolve.programs import value_and_gradients as value_and_gradients
 from dagsolve.reporting import plot as plot

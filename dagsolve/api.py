@@ -1,4 +1,4 @@
-"""The public functions: gradients and other derivatives of NumPy functions, and of Dask programs."""
+"""The public functions: gradients and products of derivatives of NumPy functions, on NumPy or Dask arrays."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,18 +7,18 @@ import numpy as np
 
 from dagsolve.arguments import argument_numbers, by_argument, like, matching, number, spec_leaf, traced
 from dagsolve.errors import ArgumentError, DtypeError, ShapeError
+from dagsolve.evaluation import evaluated
 from dagsolve.graph import Graph
+from dagsolve.lazy import is_lazy, refuse_chunks
 from dagsolve.namespace import Array
-from dagsolve.nesting import inlined, inlined_tangents, inlined_values, is_nested
 from dagsolve.operators import OperatorMatrix
 from dagsolve.options import Options
-from dagsolve.pipeline import FORWARD, PULLBACK, REVERSE, TANGENT, Compiled, compile_trace, executor_for, run
+from dagsolve.pipeline import FORWARD, PULLBACK, REVERSE, TANGENT, Compiled, compile_trace, executor_for
 from dagsolve.planning.actions import Plan
 from dagsolve.reports import RunReport
 from dagsolve.specs import spec_of
 from dagsolve.tracing.reverse import operator_matrix as _operator_matrix
 from dagsolve.tracing.trace import Trace
-from dagsolve.tracing.tracer import Tracer
 from dagsolve.tree import flatten, unflatten
 
 
@@ -46,13 +46,8 @@ class Gradient:
 
     def __call__(self, *args: Any) -> Any:
         trace, inputs = self._traced(args)
-        if is_nested(trace):
-            values, bars = inlined(trace, inputs, seeded=(0,))
-        else:
-            executor = executor_for(self._options)
-            compiled = compile_trace(trace, inputs, REVERSE, self._options, executor)
-            values, bars = run(compiled, trace, executor, self._options)
-            self.last_report = executor.last_report
+        values, bars, report = evaluated(self._who, trace, inputs, REVERSE, self._options)
+        self.last_report = report or self.last_report
         found = by_argument(trace, self._wanted, inputs, bars)
         gradient = tuple(found) if isinstance(self._argnums, Sequence) else found[0]
         results = unflatten(trace.result, [number(y) for y in values])
@@ -74,6 +69,8 @@ class Gradient:
 
     def _compiled(self, args: tuple[Any, ...]) -> Compiled:
         trace, inputs = self._traced(args)
+        if is_lazy(trace):
+            refuse_chunks(self._who, self._options)
         return compile_trace(trace, inputs, REVERSE, self._options, executor_for(self._options))
 
     def _traced(self, args: tuple[Any, ...]) -> tuple[Trace, list[int]]:
@@ -121,6 +118,11 @@ def grad(
     has_aux   f returns (value, aux); then the result is (gradient, aux)
     options   chunks, memory_limit (bytes per worker), scheduler, progress; see README
 
+    Dask arrays among the arguments make the result lazy: nothing is loaded, f meets tracers as ever, and what
+    comes back are Dask arrays in the chunks of the arguments, in one graph with their loading tasks. Such a
+    call takes no options; `ds.compute(*results, memory_limit=…)` runs them. Dask and Zarr arrays that f
+    captures are loaded chunk by chunk when the gradient runs.
+
     An input that the value does not depend on has gradient zero. For complex inputs the gradient is
     ∂φ/∂Re x + i ∂φ/∂Im x, as in PyTorch; JAX and autograd return the conjugate.
     Raises ShapeError when f returns no scalar, DtypeError for integer arguments, TraceError where f needs a
@@ -145,17 +147,13 @@ def vjp(f: Callable[..., Any], *primals: Any, **options: Any) -> tuple[Any, Call
     everything = tuple(range(len(primals)))
     trace = traced("vjp", f, primals, everything)
     inputs = list(range(len(trace.values)))
-    value = _forward(trace, chosen)
+    found, _, _ = evaluated("vjp", trace, (), FORWARD, chosen)
+    value = unflatten(trace.result, [number(y) for y in found])
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         seeds = matching("vjp pullback: cotangent", trace, cotangent)
         positions = tuple(range(len(trace.graph.outputs)))
-        if is_nested(trace) or any(isinstance(s, Tracer) for s in seeds):
-            _, bars = inlined(trace, inputs, seeded=positions, seeds=seeds)
-        else:
-            executor = executor_for(chosen)
-            compiled = compile_trace(trace, inputs, PULLBACK, chosen, executor, positions)
-            _, bars = run(compiled, trace, executor, chosen, seeds)
+        _, bars, _ = evaluated("vjp", trace, inputs, PULLBACK, chosen, seeded=positions, seeds=seeds)
         return tuple(by_argument(trace, everything, inputs, bars))
 
     return value, pullback
@@ -190,20 +188,20 @@ def jvp(
         like(f"jvp: tangent of {name}", x, spec_of(spec_leaf(value)))
         for name, x, value in zip(trace.names, directions, trace.values, strict=True)
     ]
-    if is_nested(trace) or any(isinstance(x, Tracer) for x in directions):
-        values, dots = inlined_tangents(trace, directions)
-    else:
-        executor = executor_for(chosen)
-        compiled = compile_trace(trace, inputs, TANGENT, chosen, executor)
-        values, dots = run(compiled, trace, executor, chosen, directions)
+    values, dots, _ = evaluated("jvp", trace, inputs, TANGENT, chosen, seeds=directions)
     return tuple(unflatten(trace.result, [number(y) for y in part]) for part in (values, dots))
 
 
 def trace(f: Callable[..., Any], *args: Any, **options: Any) -> Graph:
-    """The graph of f(*args): nodes for arrays, or for tiles with `chunks`. Specs stand for arrays."""
+    """The graph of f(*args): nodes for arrays, or for tiles where Dask arguments or `chunks` cut them.
+
+    Specs stand for arrays.
+    """
     chosen = Options.read("trace", options)
     found = traced("trace", f, args, ())
-    if chosen.chunks is None:
+    if is_lazy(found):
+        refuse_chunks("trace", chosen)
+    elif chosen.chunks is None:
         return found.graph
     return compile_trace(found, (), FORWARD, chosen, executor_for(chosen)).tiled.graph
 
@@ -229,12 +227,3 @@ def operator_matrix(graph: Graph, *args: Array) -> tuple[OperatorMatrix, Operato
     return _operator_matrix(
         graph, {**graph.captured, **dict(zip(graph.inputs, arrays, strict=True))}, graph.inputs
     )
-
-
-def _forward(trace: Trace, options: Options) -> Any:
-    if is_nested(trace):
-        values = inlined_values(trace)
-    else:
-        executor = executor_for(options)
-        values, _ = run(compile_trace(trace, (), FORWARD, options, executor), trace, executor, options)
-    return unflatten(trace.result, [number(y) for y in values])

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import dask.array as da
 import numpy as np
 
+from dagsolve.binding import check_known_shape
 from dagsolve.errors import ArgumentError, DtypeError, ShapeError
 from dagsolve.namespace import beside
 from dagsolve.tracing.trace import Frozen, Trace, is_traceable, trace_function
 from dagsolve.tracing.tracer import Tracer
-from dagsolve.tree import flatten, unflatten
+from dagsolve.tree import flatten, paths, unflatten
 
 
 def traced(who: str, f: Callable[..., Any], args: tuple[Any, ...], wanted: Sequence[int]) -> Trace:
@@ -18,13 +20,19 @@ def traced(who: str, f: Callable[..., Any], args: tuple[Any, ...], wanted: Seque
         if not -len(args) <= k < len(args):
             raise ArgumentError(f"{who}: argnums holds {k}, but only {len(args)} arguments were given")
     for k, arg in enumerate(args):
-        if any(hasattr(leaf, "__dask_graph__") for leaf in flatten(arg)[0]):
-            raise ArgumentError(
-                f"{who}: argument {k} is a Dask array; this function takes NumPy arrays. "
-                "Use ds.gradients(y, xs) for a value y computed with dask.array, "
-                "or pass chunks= with NumPy data."
-            )
+        for position, leaf in enumerate(flatten(arg)[0]):
+            if hasattr(leaf, "__dask_graph__"):
+                _check_collection(who, leaf, f"argument {k}{paths(arg)[position]}")
     return f.bound(who, args, wanted) if isinstance(f, Frozen) else trace_function(who, f, args, wanted)
+
+
+def _check_collection(who: str, leaf: Any, name: str) -> None:
+    if not isinstance(leaf, da.Array):
+        raise ArgumentError(
+            f"{who}: {name} must be an array, got a Dask {type(leaf).__name__}. Make a Dask array of it with "
+            ".to_dask_array(lengths=True) or da.from_delayed(…)."
+        )
+    check_known_shape(who, leaf, name)
 
 
 def argument_numbers(who: str, argnums: Any) -> tuple[int, ...]:
@@ -63,7 +71,7 @@ def matching(who: str, trace: Trace, cotangent: Any) -> list[Any]:
 
 def like(who: str, x: Any, of: Any) -> Any:
     """An array or number in the dtype of a spec, whose shape it must have."""
-    if not is_traceable(x) and not isinstance(x, (int, np.ndarray)):
+    if not is_traceable(x) and not isinstance(x, (int, np.ndarray, da.Array)):
         raise DtypeError(f"{who} must be an array or a number of dtype {of.dtype}, got {type(x).__name__}")
     if isinstance(x, Tracer):
         found: Any = x

@@ -8,10 +8,12 @@ import numpy as np
 from dagsolve.api import grad, jvp
 from dagsolve.arguments import argument_numbers, by_argument, traced
 from dagsolve.errors import ArgumentError, ShapeError
+from dagsolve.evaluation import evaluated
+from dagsolve.lazy import is_lazy
 from dagsolve.namespace import Array
-from dagsolve.nesting import inlined, is_nested
+from dagsolve.nesting import is_nested
 from dagsolve.options import Options
-from dagsolve.pipeline import JACOBIAN, TANGENT, compile_trace, executor_for, run
+from dagsolve.pipeline import COLUMNS, ROWS, TANGENT, compile_trace, executor_for, run
 from dagsolve.primitives.stop_gradient import stop_gradient as _stop_gradient
 from dagsolve.specs import Spec
 from dagsolve.tracing.trace import Frozen, Trace
@@ -44,11 +46,10 @@ def jacobian(
         columns = sum(trace.graph.spec(trace.graph.inputs[k]).size for k in inputs)
         rows = trace.graph.spec(trace.graph.outputs[0]).size
         forward = mode == "forward" or (mode == "auto" and columns < rows)
-        made = (
-            _columns(trace, inputs, chosen)
-            if forward and not is_nested(trace)
-            else _rows(trace, inputs, chosen)
-        )
+        if forward and not is_nested(trace) and not is_lazy(trace):
+            made = _columns(trace, inputs, chosen)
+        else:
+            _, made, _ = evaluated("jacobian", trace, inputs, COLUMNS if forward else ROWS, chosen)
         found = by_argument(trace, wanted, inputs, made)
         return found if isinstance(argnums, Sequence) else found[0]
 
@@ -89,19 +90,6 @@ def freeze(f: Callable[..., Any], *args: Any) -> Frozen:
     arguments of other shapes.
     """
     return Frozen(f, traced("freeze", f, args, ()))
-
-
-def _rows(trace: Trace, inputs: Sequence[int], options: Options) -> list[Any]:
-    """Jacobians by one reverse sweep with all unit cotangents at once."""
-    of = trace.graph.spec(trace.graph.outputs[0])
-    seed = np.reshape(np.eye(of.size, dtype=of.dtype), (of.size, *of.shape))
-    if is_nested(trace):
-        _, bars = inlined(trace, inputs, seeded=(0,), seeds=(seed,), lead=(of.size,))
-    else:
-        executor = executor_for(options)
-        compiled = compile_trace(trace, inputs, JACOBIAN, options, executor)
-        _, bars = run(compiled, trace, executor, options, (seed,))
-    return [np.reshape(bar, (*of.shape, *bar.shape[1:])) for bar in bars]
 
 
 def _columns(trace: Trace, inputs: Sequence[int], options: Options) -> list[Array]:

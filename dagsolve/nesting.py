@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dagsolve.tracing.capture import chunked
 from dagsolve.tracing.reverse import inline, joint_graph, tangent_graph
 from dagsolve.tracing.trace import Trace
 from dagsolve.tracing.tracer import Tracer
@@ -36,7 +37,7 @@ def nested_leaves(
     trace: Trace, numbers: dict[int, Any], new: Sequence[int], given: Sequence[Any]
 ) -> dict[int, Any]:
     """Values of all leaves of a trace's graph and of the inputs that a sweep added."""
-    values = [x if isinstance(x, Tracer) else np.asarray(x) for x in trace.values]
+    values = [chunked(x) if hasattr(x, "shape") else np.asarray(x) for x in trace.values]
     return {
         **trace.constants,
         **numbers,

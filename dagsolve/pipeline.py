@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import dask.array as da
 import numpy as np
 
+from dagsolve.binding import Bound, chunks_of, optimised, referred
 from dagsolve.blocks.work import node_work
 from dagsolve.errors import ArgumentError
 from dagsolve.executor import Capacity, Executor
@@ -25,16 +27,18 @@ from dagsolve.planning.cost import DISTRIBUTED, THREADS, targets_for
 from dagsolve.planning.schedule import make_plan
 from dagsolve.planning.width import wide_dag
 from dagsolve.scheduler.executor import executor_of
-from dagsolve.specs import Spec, spec_of
+from dagsolve.specs import spec_of
+from dagsolve.tracing.anchors import without_anchors
+from dagsolve.tracing.capture import chunked
 from dagsolve.tracing.chunked import Tiled, tiled, untiled
-from dagsolve.tracing.layout import Chunks, Layout, normalised_chunks
-from dagsolve.tracing.reverse import Sweeps, joint_graph, tangent_graph
+from dagsolve.tracing.layout import Chunks, Layout, normalised_chunks, slices
+from dagsolve.tracing.reverse import Sweeps, jacobian_columns, jacobian_rows, joint_graph, tangent_graph
 from dagsolve.tracing.trace import Trace
 
 KEPT = 64  # compiled graphs kept per process
 
 FORWARD, REVERSE, PULLBACK, TANGENT = "forward", "reverse", "pullback", "tangent"
-JACOBIAN = "jacobian"  # a pullback of as many cotangents at once as the result has items
+ROWS, COLUMNS = "rows", "columns"  # Jacobians: all unit cotangents at once, or a tangent sweep per item
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +68,26 @@ def compile_trace(
 
     Raises BudgetError when `memory_limit` cannot be kept, before any work.
     """
-    chunks = _input_chunks(trace, options)
+    captured = _captured_chunks(trace)
+    chunks = _input_chunks(trace, options, captured)
     capacity = executor.capacity()
-    key = (trace.graph.digest, chunks, tuple(wanted), mode, tuple(seeded), options.memory_limit, capacity)
+    pieces = (chunks, tuple(captured.items()))
+    key = (trace.graph.digest, pieces, tuple(wanted), mode, tuple(seeded), options.memory_limit, capacity)
     found = _KEPT.get(key)
     if found is not None:
         _KEPT.move_to_end(key)
         return found
-    cut = untiled(trace.graph) if options.chunks is None else tiled(trace.graph, chunks, options.chunks)
+    whole = options.chunks is None and not any(len(c) > 1 for x in (*chunks, *captured.values()) for c in x)
+    cut = untiled(trace.graph) if whole else tiled(trace.graph, chunks, options.chunks, captured)
     sweeps, seeds, derivatives = _sweeps(cut, wanted, mode, seeded)
-    plan = replace(plan_graph(sweeps.graph, options, executor), gathered=cut.gathered)
-    made = Compiled(cut, plan, cut.outputs, seeds, derivatives, {**cut.literals, **sweeps.constants})
+    graph = without_anchors(sweeps.graph)
+    count = len(cut.graph.outputs)
+    outputs, derivatives = (
+        _relaid(cut.outputs, graph.outputs[:count]),
+        _relaid(derivatives, graph.outputs[count:]),
+    )
+    plan = replace(plan_graph(graph, options, executor), gathered=cut.gathered)
+    made = Compiled(cut, plan, outputs, seeds, derivatives, {**cut.literals, **sweeps.constants})
     _KEPT[key] = made
     while len(_KEPT) > KEPT:
         _KEPT.popitem(last=False)
@@ -92,7 +105,7 @@ def plan_for(graph: Graph, limit: int | None, capacity: Capacity, base_bytes: in
     Where the budget cannot hold all that waits between blocks, more of it is computed again instead. Raises
     BudgetError when it cannot hold even then.
     """
-    rates = DISTRIBUTED if capacity.distributed else THREADS
+    rates = capacity.rates or (DISTRIBUTED if capacity.distributed else THREADS)
     work = node_work(graph, rates)
     terms = {
         "threads": capacity.threads,
@@ -123,15 +136,22 @@ def run(
     compiled: Compiled, trace: Trace, executor: Executor, options: Options, seeds: Sequence[Array] = ()
 ) -> tuple[list[Array], list[Array]]:
     """Results of the function and derivatives, as arrays."""
-    leaves = dict(compiled.numbers)
-    for layout, value in zip(compiled.tiled.inputs, trace.values, strict=True):
-        leaves.update(layout.split(_concrete(value)))
-    for v, layout in compiled.tiled.constants.items():
-        leaves.update(layout.split(trace.constants[v]))
-    for layout, value in zip(compiled.seeds, seeds, strict=True):
-        leaves.update(layout.split(value))
-    values = executor.execute(compiled.plan, leaves, progress=options.progress)
+    found = bound(compiled, trace, seeds)
+    tasks = optimised(found.loading(), referred(found.leaves)) if found.arrays else None
+    values = executor.execute(compiled.plan, found.leaves, graph=tasks, progress=options.progress)
     return [y.join(values) for y in compiled.outputs], [x.join(values) for x in compiled.derivatives]
+
+
+def bound(compiled: Compiled, trace: Trace, seeds: Sequence[Array] = ()) -> Bound:
+    """Arguments, captured arrays and seeds as the leaves of the plan."""
+    made = Bound(dict(compiled.numbers))
+    for layout, value in zip(compiled.tiled.inputs, trace.values, strict=True):
+        made.bind(layout, value)
+    for v, layout in compiled.tiled.constants.items():
+        made.bind(layout, trace.constants[v])
+    for layout, value in zip(compiled.seeds, seeds, strict=True):
+        made.bind(layout, value)
+    return made
 
 
 def executor_for(options: Options) -> Executor:
@@ -147,30 +167,48 @@ def _sweeps(
     values = [v for layout in inputs for v in layout.values]
     if mode == FORWARD:
         return Sweeps(cut.graph, (), {}), (), ()
+    count = len(cut.graph.outputs)
     if mode == TANGENT:
         sweeps = tangent_graph(cut.graph, values)
-        made = sweeps.graph.outputs[len(cut.graph.outputs) :]
-        return sweeps, _relaid(inputs, sweeps.seeds), _relaid(cut.outputs, made)
+        return sweeps, _relaid(inputs, sweeps.seeds), _relaid(cut.outputs, sweeps.graph.outputs[count:])
+    if mode in (ROWS, COLUMNS):
+        (y,), groups = cut.outputs, [layout.values for layout in inputs]
+        of_pairs = [Layout((*y.chunks, *x.chunks), _pairs(y, x)) for x in inputs]
+        if mode == COLUMNS:
+            sweeps = jacobian_columns(cut.graph, groups)
+            return sweeps, (), _relaid(of_pairs, sweeps.graph.outputs[count:])
+        sweeps = jacobian_rows(cut.graph, groups, list(slices(y.chunks)), y.shape)
+        units = Layout(((math.prod(y.shape),), *y.chunks), sweeps.seeds)
+        return sweeps, (units,), _relaid(of_pairs, sweeps.graph.outputs[count:])
     starts = np.cumsum([0, *(len(y.values) for y in cut.outputs)]).tolist()
     positions = [p for k in seeded for p in range(starts[k], starts[k + 1])]
-    lead = (math.prod(cut.outputs[0].shape),) if mode == JACOBIAN else ()
-    sweeps = joint_graph(cut.graph, values, positions, seeds_are_inputs=mode != REVERSE, lead=lead)
-    made = sweeps.graph.outputs[len(cut.graph.outputs) :]
-    seeds = _relaid([cut.outputs[k] for k in seeded], sweeps.seeds, lead) if mode != REVERSE else ()
-    return sweeps, seeds, _relaid(inputs, made, lead)
+    sweeps = joint_graph(cut.graph, values, positions, seeds_are_inputs=mode != REVERSE)
+    seeds = _relaid([cut.outputs[k] for k in seeded], sweeps.seeds) if mode != REVERSE else ()
+    return sweeps, seeds, _relaid(inputs, sweeps.graph.outputs[count:])
 
 
-def _relaid(
-    layouts: Sequence[Layout], values: Sequence[int], lead: tuple[int, ...] = ()
-) -> tuple[Layout, ...]:
-    """The same chunks, behind leading axes in one chunk each, with other values, taken in order."""
+def _relaid(layouts: Sequence[Layout], values: Sequence[int]) -> tuple[Layout, ...]:
+    """The same chunks with other values, taken in order."""
     rest = iter(values)
-    return tuple(
-        Layout((*((n,) for n in lead), *x.chunks), tuple(next(rest) for _ in x.values)) for x in layouts
-    )
+    return tuple(Layout(x.chunks, tuple(next(rest) for _ in x.values)) for x in layouts)
 
 
-def _input_chunks(trace: Trace, options: Options) -> tuple[Chunks, ...]:
+def _pairs(y: Layout, x: Layout) -> tuple[int, ...]:
+    """As many places as there are pairs of tiles."""
+    return (0,) * (len(y.values) * len(x.values))
+
+
+def _captured_chunks(trace: Trace) -> dict[int, Chunks]:
+    """The chunks of captured Dask arrays, by value id."""
+    found = {v: chunks_of(x, "a captured Dask array") for v, x in trace.constants.items()}
+    return {v: chunks for v, chunks in found.items() if chunks is not None}
+
+
+def _input_chunks(trace: Trace, options: Options, captured: Mapping[int, Chunks]) -> tuple[Chunks, ...]:
+    """Chunks of the inputs: a Dask array's own, else what the options say.
+
+    Where they say nothing, axes of a length that a Dask array has are cut as that one, others not at all.
+    """
     chosen = options.chunks
     if isinstance(chosen, Mapping):
         known = set(trace.argument)
@@ -179,14 +217,15 @@ def _input_chunks(trace: Trace, options: Options) -> tuple[Chunks, ...]:
                 raise ArgumentError(
                     f"chunks: argument {number!r} is not an array argument; these are {sorted(known)}"
                 )
-    made = []
-    for value, number, name in zip(trace.values, trace.argument, trace.names, strict=True):
+    own = [chunks_of(x, name) for x, name in zip(trace.values, trace.names, strict=True)]
+    by_length = {sum(c): c for chunks in (*captured.values(), *own) for c in chunks or ()}
+    made: list[Chunks] = []
+    for value, number, name, chunks in zip(trace.values, trace.argument, trace.names, own, strict=True):
         entry = chosen.get(number) if isinstance(chosen, Mapping) else chosen
-        made.append(normalised_chunks(entry, spec_of(value).shape, name))
+        if chunks is not None and (entry is None or isinstance(chunked(value), da.Array)):
+            made.append(chunks)
+        elif entry is None:
+            made.append(tuple(by_length.get(n, (n,)) for n in spec_of(value).shape))
+        else:
+            made.append(normalised_chunks(entry, spec_of(value).shape, name))
     return tuple(made)
-
-
-def _concrete(value: Any) -> Array:
-    if isinstance(value, Spec):
-        raise ArgumentError(f"a call needs arrays, got a spec {value}. Use .plan(...) to plan without data.")
-    return np.asarray(value) if isinstance(value, (float, complex, np.generic)) else value

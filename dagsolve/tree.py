@@ -1,6 +1,6 @@
 """Nested containers ↔ their leaves: dict, list, tuple, named tuple and dataclass; by optree.
 
-Every object that is none of these is a leaf, also None.
+Every object that is none of these is a leaf, also None; and so is a dataclass that is an array (Zarr's).
 """
 
 import dataclasses
@@ -19,11 +19,16 @@ def flatten(value: Any) -> tuple[list[Any], Tree]:
     """Leaves in order, and the structure that `unflatten` puts them back into."""
     while True:
         leaves, structure = optree.tree_flatten(value, none_is_leaf=True, namespace=_NAMESPACE)
-        new = {type(x) for x in leaves if dataclasses.is_dataclass(x) and not isinstance(x, type)} - _KNOWN
+        new = {type(x) for x in leaves if _is_container(x)} - _KNOWN
         if not new:
             return leaves, structure
         for cls in new:
             _register(cls)
+
+
+def _is_container(x: Any) -> bool:
+    """Whether it is a dataclass that holds leaves: Zarr's arrays are dataclasses too, but arrays first."""
+    return dataclasses.is_dataclass(x) and not isinstance(x, type) and not hasattr(x, "dtype")
 
 
 def unflatten(structure: Tree, leaves: Sequence[Any]) -> Any:

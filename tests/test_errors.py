@@ -4,6 +4,7 @@ import logging
 import math
 import time
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -22,11 +23,14 @@ from dagsolve.errors import (
     SchedulerError,
     ShapeError,
     TraceError,
+    UnknownSpecError,
     UnsupportedError,
 )
 
 SECONDS = 10.0
 X = np.array([0.5, 1.25, 2.0])
+ONES = da.ones(3)
+UNKNOWN = ONES[ONES > 0]
 SPD = np.diag([1.0, 2.0, 3.0, 4.0, 5.0])
 HERE = "test_errors.py:"  # the user's source line
 
@@ -160,9 +164,14 @@ WITHOUT_RULE = [
     ),
     (of(lambda x: np.sum(x.argsort()), X), MissingAttributeError, ["'argsort'", HERE, "NumPy function"]),
     (
-        of(lambda x: np.sum(x * da.ones(3)), X),
+        of(lambda x: np.sum(x * UNKNOWN), X),
+        UnknownSpecError,
+        ["captured Dask array", "unknown", HERE, "compute_chunk_sizes()"],
+    ),
+    (
+        of(lambda x: np.sum(x * dask.delayed(X)), X),
         UnsupportedError,
-        ["Dask array", HERE, ".compute()", "ds.gradients"],
+        ["Dask Delayed", HERE, "da.from_delayed"],
     ),
     (
         of(lambda x: np.sum(x * np.array([None, 1, 2])), X),
@@ -212,9 +221,44 @@ ARGUMENTS = [
     (of(lambda x: x * x, 3), DtypeError, ["grad: argument 0", "must be", "got int", "argnums"]),
     (of(lambda d: d["a"][1], {"a": [1.0, "b"]}), DtypeError, ["argument 0['a'][1]", "must be", "got str"]),
     (
-        of(np.sum, da.ones(3)),
+        of(np.sum, {"a": [dask.delayed(X)]}),
         ArgumentError,
-        ["grad: argument 0", "Dask array", "ds.gradients(y, xs)", "chunks="],
+        ["grad: argument 0['a'][0]", "must be an array", "Dask Delayed", "da.from_delayed"],
+    ),
+    (
+        of(np.sum, UNKNOWN),
+        UnknownSpecError,
+        ["grad: the shape (nan,) of argument 0", "unknown", "compute_chunk_sizes()"],
+    ),
+    (of(np.sum, da.ones(3, dtype=int)), DtypeError, ["grad: argument 0", "floating", "int64", "astype"]),
+    (of(np.sum, da.ones(3), chunks=2), ArgumentError, ["grad: chunks=", "Dask arguments", ".rechunk("]),
+    (
+        of(np.sum, da.ones(3), memory_limit="1 GiB"),
+        ArgumentError,
+        ["grad: memory_limit=", "lazy", "ds.compute(*results, memory_limit="],
+    ),
+    (of(np.sum, da.ones(3), scheduler="sync"), ArgumentError, ["scheduler=", "lazy", "ds.compute("]),
+    (of(np.sum, da.ones(3), progress=False), ArgumentError, ["progress=", "lazy", "ds.compute("]),
+    (
+        lambda: ds.grad(np.sum, chunks=2).plan(da.ones(3)),
+        ArgumentError,
+        ["grad: chunks=", "Dask arguments", ".rechunk("],
+    ),
+    (
+        lambda: ds.vjp(np.sin, X, scheduler="sync")[1](da.ones(3)),
+        ArgumentError,
+        ["vjp: scheduler=", "lazy", "ds.compute("],
+    ),
+    (
+        lambda: ds.jacobian(np.sin, scheduler="sync")(da.ones(3)),
+        ArgumentError,
+        ["jacobian: scheduler=", "lazy", "ds.compute("],
+    ),
+    (lambda: ds.freeze(np.sin, X)(da.from_array(X)), UnsupportedError, ["frozen sin", "ds.vjp(frozen"]),
+    (
+        lambda: ds.gradients(da.ones(3), da.ones(3), cotangent=np.ones(4)),
+        ShapeError,
+        ["gradients: cotangent", "(3,)", "got (4,)"],
     ),
     (of(np.sin, X), ShapeError, ["grad: sin", "must return a scalar", "(3,)", "ds.vjp"]),
     (of(lambda x: (np.sum(x), 1.0), X), ShapeError, ["must return one scalar", "got tuple", "ds.vjp"]),

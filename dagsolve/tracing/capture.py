@@ -2,15 +2,17 @@
 
 NumPy code may change an array after it used it (`buffer[:] = …` in a loop), and a graph runs later than it
 is traced. So arrays up to 1 MiB are copied; larger ones are kept as they are and made read-only until the
-trace ends, so that writing into them raises in the user's own line instead of changing the result.
+trace ends, so that writing into them raises in the user's own line instead of changing the result. Dask and
+Zarr arrays are kept as Dask arrays: their chunks are loaded by tasks when the graph runs, never here.
 """
 
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
-from dagsolve.errors import DtypeError, UnsupportedError
+from dagsolve.errors import DtypeError, UnknownSpecError, UnsupportedError
 from dagsolve.primitive import Primitive
 from dagsolve.primitives.generators import arange, eye, full
 from dagsolve.tracing.scope import source_scope
@@ -22,25 +24,45 @@ GENERATOR_ITEMS = 64  # smaller arrays are kept as they are
 def capture(value: Any) -> Any:
     """The array that stands for a captured value.
 
-    Raises UnsupportedError for a Dask array and DtypeError for what is not numeric.
+    Raises UnsupportedError for a Dask collection that is no array, UnknownSpecError for a Dask array of
+    unknown shape, DtypeError for what is not numeric.
     """
+    value = chunked(value)
+    if isinstance(value, da.Array):
+        if any(n != n for n in value.shape):
+            raise UnknownSpecError(
+                f"the shape {value.shape} of a captured Dask array is unknown (at {source_scope()}). "
+                "Call its compute_chunk_sizes() before."
+            )
+        return _numeric(value)
     if hasattr(value, "__dask_graph__"):
         raise UnsupportedError(
-            f"a Dask array met a traced NumPy value (at {source_scope()}): dagsolve functions take NumPy "
-            "arrays here. Pass the Dask array as data with `.compute()`, or build the whole program on Dask "
-            "arrays and use ds.gradients."
+            f"a Dask {type(value).__name__} met a traced value (at {source_scope()}): only Dask arrays can. "
+            "Make one with .to_dask_array(lengths=True) or da.from_delayed(value, shape=…, dtype=…)."
         )
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
         value = np.asarray(value)
     elif not isinstance(value, (np.ndarray, np.generic)) and not hasattr(value, "__dlpack__"):
         value = np.asarray(value)
+    value = _numeric(value)
+    if isinstance(value, np.ndarray) and value.nbytes <= COPY_BYTES:
+        value = value.copy()
+    return value
+
+
+def _numeric(value: Any) -> Any:
     if value.dtype.kind not in "biufc":
         raise DtypeError(
             f"a captured value must be a numeric array, got {type(value).__name__} of dtype {value.dtype} "
             f"(at {source_scope()}). Convert it to numbers, or keep it out of the traced expression."
         )
-    if isinstance(value, np.ndarray) and value.nbytes <= COPY_BYTES:
-        value = value.copy()
+    return value
+
+
+def chunked(value: Any) -> Any:
+    """A Zarr array as the Dask array whose tasks load one chunk each; everything else as it is."""
+    if type(value).__name__ == "Array" and type(value).__module__.partition(".")[0] == "zarr":
+        return da.from_zarr(value)
     return value
 
 

@@ -111,7 +111,8 @@ class Recorder:
             made: Tracer = self.record(generator[0], (), generator[1])
             return made
         tracer = self._constant_leaf(array, spec_of(array))
-        self._by_identity[id(value)] = (array, tracer)
+        kept = array if isinstance(array, np.ndarray) else value  # a Zarr array is told by itself
+        self._by_identity[id(value)] = (kept, tracer)
         if (
             array is value
             and isinstance(array, np.ndarray)

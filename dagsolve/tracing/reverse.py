@@ -5,13 +5,15 @@ next sweep number. Forward mode is recorded by the same backslash on the untrans
 """
 
 import gc
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import dask.array as da
 import numpy as np
 
-from dagsolve.graph import Graph
+from dagsolve.graph import LEAVES, Graph
 from dagsolve.namespace import Array, Arrays
 from dagsolve.operators import OperatorMatrix
 from dagsolve.primitives.derived import expand, find, is_pullback
@@ -20,6 +22,7 @@ from dagsolve.specs import Spec, spec
 from dagsolve.substitution import backslash
 from dagsolve.tracing.linearise import LinearSystem, linearise
 from dagsolve.tracing.record import Recorder
+from dagsolve.tracing.tracer import Tracer
 
 
 class Sweeps(NamedTuple):
@@ -68,17 +71,22 @@ def joint_graph(
 def solve_reverse(
     graph: Graph, values: Sequence[Any], wanted: Sequence[int], seeds: Mapping[int, Any]
 ) -> list[Any]:
-    """∇ = Dᵀ• ((I - L)ᵀ• \\ g), one cotangent (or None) per wanted input; values are arrays or tracers."""
+    """∇ = Dᵀ• ((I - L)ᵀ• \\ g), one cotangent (or None) per wanted input; values are arrays or tracers.
+
+    A wanted value that is made from other wanted ones gets what the solution holds for its own row.
+    """
+    leaves = [v for v in wanted if graph.node(int(graph.value_node[v])).primitive in LEAVES]
     with _collector_paused():
-        system = linearise(graph, values, wanted, tuple(seeds))
+        system = linearise(graph, values, leaves, tuple(seeds))
         g = system.right_hand_side(graph, seeds)
-        gradient: list[Any] = (
-            system.d.T @ backslash(system.identity_minus_l.T, g) if system.nodes else [None] * len(wanted)
-        )
-    for k, v in enumerate(wanted):  # an output that is an input itself
+        solved = backslash(system.identity_minus_l.T, g) if system.nodes else []
+        found = dict(zip(leaves, system.d.T @ solved if system.nodes else [None] * len(leaves), strict=True))
+    for v in leaves:  # an output that is an input itself
         if v in seeds:
-            gradient[k] = seeds[v] if gradient[k] is None else gradient[k] + seeds[v]
-    return gradient
+            found[v] = seeds[v] if found[v] is None else found[v] + seeds[v]
+    if len(leaves) < len(wanted):
+        found = {**_by_value(graph, system, solved), **found}
+    return [found.get(v) for v in wanted]
 
 
 @contextmanager
@@ -104,18 +112,79 @@ def tangent_graph(graph: Graph, wanted: Sequence[int]) -> Sweeps:
         values = recorder.tracers(graph)
         tangents = [recorder.input(graph.spec(v), f"tangent {k}") for k, v in enumerate(wanted)]
         system = linearise(graph, values, wanted, graph.outputs)
-        found = dict(zip(wanted, tangents, strict=True))
-        found.update(
-            _by_value(
-                graph, system, backslash(system.identity_minus_l, system.d @ tangents) if system.nodes else []
-            )
-        )
+        found = _tangents(graph, system, dict(zip(wanted, tangents, strict=True)), wanted)
         ids = []
         for v in graph.outputs:
             y_dot = found.get(v)
             ids.append((_filled(recorder, graph.spec(v), 0.0) if y_dot is None else y_dot).id)
         made = recorder.graph((*graph.outputs, *ids))
     return Sweeps(made, tuple(t.id for t in tangents), dict(recorder.constants))
+
+
+def jacobian_rows(
+    graph: Graph, wanted: Sequence[Sequence[int]], tiles: Sequence[tuple[slice, ...]], shape: tuple[int, ...]
+) -> Sweeps:
+    """Forward values and Jacobian tiles in one graph, by one reverse sweep of all unit cotangents at once.
+
+    The graph's outputs are the tiles of one array of that shape; wanted: value ids of inputs, in groups. The
+    new inputs are the tiles of the unit cotangents, of shape (items of the array, *tile). For each group the
+    made graph has outputs of shape (*output tile, *input tile), in C order of (output tile, input tile).
+    """
+    lead = (math.prod(shape),)
+    values = [v for group in wanted for v in group]
+    sweeps = joint_graph(graph, values, range(len(tiles)), seeds_are_inputs=True, lead=lead)
+    count = len(graph.outputs)
+    with Recorder.extending(sweeps.graph, sweep=_next_sweep(graph)) as recorder:
+        tracers = recorder.tracers(sweeps.graph)
+        rows = {}
+        for v, bar in zip(values, sweeps.graph.outputs[count:], strict=True):
+            whole: Any = np.reshape(tracers[bar], (*shape, *graph.spec(v).shape))
+            for k, index in enumerate(tiles):
+                rows[v, k] = whole.id if len(tiles) == 1 else whole[index].id
+        ids = [rows[v, k] for group in wanted for k in range(len(tiles)) for v in group]
+        made = recorder.graph((*graph.outputs, *ids))
+    return Sweeps(made, sweeps.seeds, {**sweeps.constants, **recorder.constants})
+
+
+def jacobian_columns(graph: Graph, wanted: Sequence[Sequence[int]]) -> Sweeps:
+    """Forward values and Jacobian tiles in one graph, by a tangent sweep for every item of the wanted inputs.
+
+    All sweeps read the same forward values. Outputs as in `jacobian_rows`; no new inputs.
+    """
+    with Recorder.extending(graph, sweep=_next_sweep(graph)) as recorder:
+        values = recorder.tracers(graph)
+        tiles: dict[tuple[int, int], Any] = {}
+        for v in (v for group in wanted for v in group):
+            of = graph.spec(v)
+            system = linearise(graph, values, [v], graph.outputs)
+            columns: dict[int, list[Any]] = {y: [] for y in graph.outputs}
+            for item in range(of.size):
+                unit = np.zeros(of.shape, of.dtype)
+                unit.flat[item] = 1
+                found = _tangents(graph, system, {v: recorder.constant(unit)}, [v])
+                for y, column in columns.items():
+                    y_dot = found.get(y)
+                    column.append(_filled(recorder, graph.spec(y), 0.0) if y_dot is None else y_dot)
+            for y, column in columns.items():
+                out = graph.spec(y)
+                shape = (*out.shape, *of.shape)
+                tiles[y, v] = (
+                    np.reshape(np.stack(column, axis=-1), shape)
+                    if column
+                    else _filled(recorder, spec(shape, out.dtype), 0.0)
+                )
+        ids = [tiles[y, v].id for group in wanted for y in graph.outputs for v in group]
+        made = recorder.graph((*graph.outputs, *ids))
+    return Sweeps(made, (), dict(recorder.constants))
+
+
+def _tangents(
+    graph: Graph, system: LinearSystem, tangents: Mapping[int, Any], wanted: Sequence[int]
+) -> dict[int, Any]:
+    """Tangents by value id: of the wanted inputs as given, and of what depends on them."""
+    given = [tangents[v] for v in wanted]
+    solved = backslash(system.identity_minus_l, system.d @ given) if system.nodes else []
+    return {**tangents, **_by_value(graph, system, solved)}
 
 
 def operator_matrix(
@@ -133,12 +202,14 @@ def inline(graph: Graph, leaves: Mapping[int, Any]) -> list[Any]:
     """Values of a graph by value id, node by node; on tracers the graph is recorded anew.
 
     Pullback nodes are expanded into their mathematics when they meet tracers, so that they can be
-    differentiated again.
+    differentiated again. Beside tracers, Dask arrays are recorded as constants before any rule meets them.
     """
     needed = graph.needed()
     values: list[Any] = [None] * graph.value_count
+    recorders = [x.recorder for x in leaves.values() if isinstance(x, Tracer)]
+    innermost = max(recorders, key=lambda recorder: recorder.level) if recorders else None
     for v, leaf in leaves.items():
-        values[v] = leaf
+        values[v] = innermost.constant(leaf) if innermost and isinstance(leaf, da.Array) else leaf
     for node in graph.nodes():
         if not needed[node.id] or node.primitive in ("input", "constant"):
             continue

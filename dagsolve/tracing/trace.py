@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import dask.array as da
 import numpy as np
 
-from dagsolve.errors import ArgumentError, DtypeError, ShapeError, TraceError
+from dagsolve.errors import ArgumentError, DtypeError, ShapeError, TraceError, UnsupportedError
 from dagsolve.graph import Graph
 from dagsolve.namespace import Array
 from dagsolve.specs import Spec, spec_of
@@ -43,7 +44,8 @@ def is_traceable(leaf: Any) -> bool:
 
 
 def trace_function(who: str, f: Callable[..., Any], args: Sequence[Any], wanted: Sequence[int] = ()) -> Trace:
-    """The graph of f(*args). Floating leaves are recorded, others are passed to f as they are.
+    """The graph of f(*args). Floating leaves and all Dask arrays are recorded, others are passed to f as
+    they are: user code never meets a Dask array, which would compute itself where NumPy asks for values.
 
     Raises DtypeError for an integer or non-numeric leaf of a wanted argument; whatever f raises goes through.
     """
@@ -60,7 +62,7 @@ def trace_function(who: str, f: Callable[..., Any], args: Sequence[Any], wanted:
             traced, positions = [], {}
             for k, leaf in enumerate(leaves):
                 name = f"argument {number}{where[k]}"
-                if is_traceable(leaf):
+                if is_traceable(leaf) or (number not in wanted and isinstance(leaf, da.Array)):
                     positions[k] = len(values)
                     values.append(leaf)
                     argument.append(number)
@@ -137,8 +139,17 @@ class Frozen:
         self.__name__ = f"frozen {getattr(f, '__name__', 'function')}"
 
     def __call__(self, *args: Any) -> Any:
-        """f(*args) by its recorded operations, on arrays and on tracers."""
+        """f(*args) by its recorded operations, on arrays and on tracers.
+
+        Raises UnsupportedError for Dask arrays: `ds.vjp(frozen, *args)[0]` is the lazy value.
+        """
         trace = self.bound(self.__name__, args, ())
+        traced = any(isinstance(x, Tracer) for x in trace.values)
+        if not traced and any(isinstance(x, da.Array) for x in (*trace.values, *trace.constants.values())):
+            raise UnsupportedError(
+                f"{self.__name__}: arguments and captured arrays must not be Dask arrays in a direct call. "
+                "Differentiate it (ds.grad and the others are lazy), or take ds.vjp(frozen, *args)[0]."
+            )
         found = inline(
             trace.graph, {**trace.constants, **dict(zip(trace.graph.inputs, trace.values, strict=True))}
         )
