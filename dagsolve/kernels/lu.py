@@ -18,6 +18,7 @@ The idea of going backward through the blocks is that of I. Murray, arXiv:1602.0
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from dagsolve.errors import FactorisationError
 from dagsolve.kernels import lapack
 from dagsolve.kernels.blas import gemm, trsm
 from dagsolve.kernels.dense import is_complex
-from dagsolve.kernels.permutations import from_swaps
+from dagsolve.kernels.permutations import from_swaps, to_swaps
 from dagsolve.namespace import Array, Namespace, lu_factoriser, to_host
 
 SMALL = 16  # order up to which all matrices of a stack are eliminated together
@@ -73,7 +74,7 @@ def device_lu(xp: Namespace, factorise: Callable[..., tuple[Array, Array]], a: A
 
 
 def eliminated(xp: Namespace, a: Array) -> tuple[Array, Array]:
-    """(packed, p) by Gaussian elimination with LAPACK's choice of pivots, a column of all matrices at once."""
+    """(packed, p) by Gaussian elimination with LAPACK's choice of pivots, one column of all at a time."""
     a = xp.asarray(a, copy=True)
     m, n = a.shape[-2:]
     rows = xp.arange(m)
@@ -91,6 +92,19 @@ def eliminated(xp: Namespace, a: Array) -> tuple[Array, Array]:
         a[..., k + 1 :, k] = factors
         a[..., k + 1 :, k + 1 :] -= factors[..., None] * a[..., k : k + 1, k + 1 :]
     return a, xp.asarray(p, dtype=xp.int64, copy=True)
+
+
+def parity(xp: Namespace, p: Array, dtype: Any) -> Array:
+    """Determinant of the permutation matrix of every p (..., m), 1 or -1."""
+    if p.shape[-1] <= SMALL:
+        inversions = xp.tril(xp.astype(p[..., None, :] > p[..., :, None], xp.int64), k=-1)
+        return xp.astype(1 - 2 * (xp.sum(inversions, axis=(-2, -1)) % 2), dtype)
+    host = to_host(p)
+    made = np.empty(host.shape[:-1], np.int64)
+    for index in np.ndindex(*made.shape):
+        swaps = to_swaps(host[index], host.shape[-1])
+        made[index] = 1 - 2 * (np.count_nonzero(swaps != np.arange(len(swaps))) % 2)
+    return xp.astype(xp.asarray(made), dtype)
 
 
 def refuse_singular(xp: Namespace, who: str, packed: Array, p: Array) -> None:

@@ -244,6 +244,7 @@ def test_leading_axes_are_a_batch(primitive, operands, params, rng):
     stacked = Call(primitive, tuple(np.stack(pair) for pair in zip(*padded, strict=True)), params)
     for k, y in enumerate(stacked.results):
         for row, call in zip(y, calls, strict=True):
+            row = row.reshape(np.shape(call.results[k]))  # factors of one operand have its padding
             np.testing.assert_allclose(row, call.results[k], rtol=1e-12, atol=1e-12)
     cotangents = tuple(draw(rng, s) for s in stacked.result_specs)
     x_bars = stacked.pull(cotangents)
