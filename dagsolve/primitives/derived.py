@@ -13,6 +13,7 @@ from dagsolve.errors import GraphError
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives import PRIMITIVES
+from dagsolve.primitives.anchors import anchor_primitive
 from dagsolve.specs import Spec, spec
 
 _PULLBACK = ".pullback."
@@ -24,7 +25,7 @@ def find(name: str) -> Primitive:
 
     Raises GraphError when no rule of this name is known here.
     """
-    primitive = PRIMITIVES.get(name)
+    primitive = PRIMITIVES.get(name) or anchor_primitive(name)
     if primitive is not None:
         return primitive
     base, pullback, wanted = name.partition(_PULLBACK)

@@ -9,7 +9,7 @@ tracing. The graph is taken unoptimised, since fusion duplicates work and can sw
 import functools
 import operator
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,8 +29,10 @@ from dask.highlevelgraph import HighLevelGraph
 
 from dagsolve import linalg
 from dagsolve.errors import DagsolveError, UnknownSpecError, UnsupportedError
+from dagsolve.linalg.tiled.anchors import Anchored, Group
 from dagsolve.primitives.derived import apply, find
 from dagsolve.specs import Spec, spec, spec_of
+from dagsolve.tracing.anchors import recorded
 from dagsolve.tracing.record import Recorder
 from dagsolve.tracing.tracer import Tracer
 
@@ -73,12 +75,18 @@ class DaskGraph:
     def __init__(self, graph: Any) -> None:
         self.nodes: dict[Key, GraphNode] = convert_legacy_graph(dict(graph))
         layers = graph.layers if isinstance(graph, HighLevelGraph) else {}
+        self.groups: dict[Key, Anchored] = {
+            key: node.func
+            for key, node in self.nodes.items()
+            if isinstance(node, Task) and isinstance(node.func, Anchored)
+        }
         self._annotations = {name: layer.collection_annotations or {} for name, layer in layers.items()}
         self._specs: dict[Key, Spec | None] = {}
 
     def order(self, keys: Sequence[Key]) -> list[Key]:
         """The keys' ancestors and the keys themselves, each after what it depends on."""
         done: dict[Key, None] = {}
+        groups: set[Group] = set()  # whose tiles are all done
         stack: list[tuple[Key, bool]] = [(key, False) for key in reversed(keys)]
         while stack:
             key, expanded = stack.pop()
@@ -86,15 +94,24 @@ class DaskGraph:
                 continue
             if expanded:
                 done[key] = None
+                if key in self.groups:
+                    groups.add(self.groups[key].group)
                 continue
             if key not in self.nodes:
                 raise UnknownSpecError(
                     f"key {key!r} is not in the Dask graph: was it built from another collection?"
                 )
             stack.append((key, True))
+            if key in self.groups and self.groups[key].group in groups:
+                continue
             # sorted: sets of texts differ from process to process, and sums would be taken in another order
-            stack.extend((d, False) for d in sorted(self.nodes[key].dependencies, key=str) if d not in done)
+            stack.extend((d, False) for d in sorted(self.dependencies(key), key=str) if d not in done)
         return list(done)
+
+    def dependencies(self, key: Key) -> Collection[Key]:
+        """What a task is interpreted from: what it reads, and of an anchored tile the whole group."""
+        anchored = self.groups.get(key)
+        return self.nodes[key].dependencies if anchored is None else anchored.group.keys
 
     def declared_spec(self, key: Key) -> Spec | None:
         """The spec of a task's result, from its data or what its layer declares; None where neither says."""
@@ -113,6 +130,9 @@ class DaskGraph:
             )
         if isinstance(node, Alias):
             return self.declared_spec(node.target)
+        if key in self.groups:
+            (tile,) = node.dependencies
+            return self.declared_spec(tile)
         return self._abstract_spec(node) or self._annotated_spec(key)
 
     def _abstract_spec(self, node: GraphNode) -> Spec | None:
@@ -162,6 +182,7 @@ def interpret(
     shape.
     """
     values: dict[Key, Any] = dict(leaves)
+    groups: dict[Group, tuple[Any, ...]] = {}
     with _scipy_names():
         for key in graph.order(outputs):
             node = graph.nodes[key]
@@ -170,11 +191,20 @@ def interpret(
             generator = _generator(node)
             if generator is not None:
                 values[key] = recorder.record(find(generator.args[0]), (), generator.keywords)
-            if not any(d in values for d in node.dependencies):
+            anchored = graph.groups.get(key)
+            if anchored is not None and anchored.group in groups:
+                values[key] = groups[anchored.group][anchored.k]
                 continue
-            read = {d: values[d] if d in values else _outside(recorder, graph, d) for d in node.dependencies}
+            dependencies = graph.dependencies(key)
+            if not any(d in values for d in dependencies):
+                continue
+            read = {d: values[d] if d in values else _outside(recorder, graph, d) for d in dependencies}
             recorder.scope = scope_of(key)
-            values[key] = _run(key, node, read)
+            if anchored is None:
+                values[key] = _run(key, node, read)
+            else:
+                made = groups[anchored.group] = recorded(recorder, anchored.group, read.__getitem__)
+                values[key] = made[anchored.k]
     recorder.scope = None
     return {key: values[key] if key in values else None for key in outputs}
 
