@@ -14,12 +14,13 @@ from dagsolve.primitives import (
     elementary,
     generators,
     hermitian,
-    householder,
     indexing,
     inverse,
     log_determinant,
     lq,
+    lstsq,
     lu,
+    minimum_norm,
     permutation,
     qr,
     qr_triangle,
@@ -63,10 +64,11 @@ PRIMITIVES: dict[str, Primitive] = {
         log_determinant,
         qr,
         qr_triangle,
-        householder,
         lq,
         eigh,
         svd,
+        minimum_norm,
+        lstsq,
     )
     for primitive in family.PRIMITIVES
 }

@@ -40,9 +40,12 @@ def specs(a: Spec) -> Specs:
     return spec((*lead, m, k), dtype), spec((*lead, k, n), dtype)
 
 
-def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
-    (a_dot,) = tangents
-    l, q = saved.l, saved.q
+def pushforward(xp: Namespace, saved: Saved, a_dots: Arrays) -> Arrays:
+    return tangents(xp, saved.l, saved.q, *a_dots)
+
+
+def tangents(xp: Namespace, l: Array, q: Array, a_dot: Array) -> Arrays:
+    """L̇ and Q̇."""
     k = q.shape[-2]
     qh = adjoint(xp, q)
     c = _divided(l[..., :k, :], a_dot[..., :k, :], transposed=False)

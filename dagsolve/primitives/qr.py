@@ -38,10 +38,14 @@ def specs(a: Spec) -> Specs:
     return spec((*lead, m, k), dtype), spec((*lead, k, n), dtype)
 
 
-def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
-    (a_dot,) = tangents
-    c, turn, r_dot = turned(xp, saved.q, saved.r, a_dot)
-    return c - xp.matmul(saved.q, turn), r_dot
+def pushforward(xp: Namespace, saved: Saved, a_dots: Arrays) -> Arrays:
+    return tangents(xp, saved.q, saved.r, *a_dots)
+
+
+def tangents(xp: Namespace, q: Array, r: Array, a_dot: Array) -> Arrays:
+    """Q̇ and Ṙ."""
+    c, turn, r_dot = turned(xp, q, r, a_dot)
+    return c - xp.matmul(q, turn), r_dot
 
 
 def turned(xp: Namespace, q: Array, r: Array, a_dot: Array) -> Arrays:

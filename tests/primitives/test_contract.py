@@ -307,7 +307,8 @@ def test_absent_cotangents_are_zero(primitive, operands, params, rng):
     count = len(cotangents)
     parts = [call.pull(tuple(cotangents[k] if k == j else None for j in range(count))) for k in range(count)]
     for x_bar, *x_bars in zip(call.pull(cotangents), *parts, strict=True):
-        np.testing.assert_allclose(sum(x_bars), x_bar, rtol=1e-11, atol=1e-11)
+        given = [part for part in x_bars if part is not None]
+        np.testing.assert_allclose(sum(given), x_bar, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+"""Whether a triangular factor tells of a rank deficient matrix."""
+
+from dagsolve.errors import FactorisationError
+from dagsolve.namespace import Array, Namespace
+
+
+def refuse_deficient(
+    xp: Namespace, who: str, a: Array, triangle: Array, cond: float | None, remedy: str
+) -> None:
+    """Nothing, where every pivot on the triangle's diagonal is more than `cond` times the largest one.
+
+    a (..., m, n) is the matrix that was factored, triangle (..., p, q) its triangular factor. cond=None
+    stands for max(m, n) ε. Raises FactorisationError with the first pivot that is not, its index and size.
+    """
+    k = min(triangle.shape[-2:])
+    if not (k and triangle.size):
+        return
+    pivots = xp.abs(xp.linalg.diagonal(triangle[..., :k, :k]))
+    if cond is None:
+        cond = max(a.shape[-2:]) * float(xp.finfo(pivots.dtype).eps)
+    largest = xp.max(pivots, axis=-1, keepdims=True)
+    bad = pivots <= cond * largest
+    if xp.any(bad):
+        *batch, index = (int(found[0]) for found in xp.nonzero(bad))
+        where = f"a[{', '.join(map(str, batch))}]" if batch else "a"
+        raise FactorisationError(
+            f"{who}: {where} {tuple(a.shape[-2:])} {a.dtype} must have full rank, got pivot {index} of size "
+            f"{float(pivots[(*batch, index)]):.3g} beside the largest {float(largest[(*batch, 0)]):.3g}; "
+            f"{remedy}"
+        )
