@@ -7,6 +7,7 @@ import numpy as np
 
 from dagsolve.api import grad, jvp
 from dagsolve.arguments import argument_numbers, by_argument, traced
+from dagsolve.compressed import compressed_jacobians, sweep_cost
 from dagsolve.errors import ArgumentError, ShapeError
 from dagsolve.evaluation import evaluated
 from dagsolve.lazy import is_lazy
@@ -22,15 +23,26 @@ MODES = ("auto", "forward", "reverse")
 
 
 def jacobian(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, mode: str = "auto", **options: Any
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    *,
+    mode: str = "auto",
+    sparse: bool = False,
+    **options: Any,
 ) -> Callable[..., Any]:
     """The function that gives ∂f/∂x as an array of f's shape followed by x's shape.
 
     f         returns one array; arguments and argnums as for `grad`
     mode      "reverse": one sweep with as many cotangents as f has items; "forward": a tangent sweep per item
-              of x; "auto": whichever has fewer columns
+              of x; "auto": whichever costs less, by the number of sweeps and the flops of each
+    sparse    True: a `scipy.sparse.csr_array` of shape (f.size, x.size) for each array of an argument. Which
+              entries can be other than zero is found from the graph, item by item; columns (or rows) that
+              do not meet share a tangent (or cotangent): three are enough for a tridiagonal matrix. All
+              entries of that pattern are stored, also those that are zero at x
 
-    Raises ShapeError when f returns several arrays, ArgumentError for an unknown mode.
+    With a sequence of argnums the result is a tuple. Raises ShapeError when f returns several arrays,
+    ArgumentError for an unknown mode; if sparse, TraceError inside of another trace, DtypeError for complex
+    arrays, UnsupportedError where nearly all depends on nearly all of too many items.
     """
     if mode not in MODES:
         raise ArgumentError(f'jacobian: mode must be "auto", "forward" or "reverse", got {mode!r}')
@@ -43,17 +55,27 @@ def jacobian(
                 f"jacobian: f must return one array, got {len(trace.graph.outputs)}. Select or stack them."
             )
         inputs = [k for k, n in enumerate(trace.argument) if n in wanted]
-        columns = sum(trace.graph.spec(trace.graph.inputs[k]).size for k in inputs)
-        rows = trace.graph.spec(trace.graph.outputs[0]).size
-        forward = mode == "forward" or (mode == "auto" and columns < rows)
-        if forward and not is_nested(trace) and not is_lazy(trace):
+        forward = _is_forward(trace, inputs, mode)
+        if sparse:
+            made = compressed_jacobians(trace, inputs, mode, chosen)
+        elif forward and not is_nested(trace) and not is_lazy(trace):
             made = _columns(trace, inputs, chosen)
         else:
             _, made, _ = evaluated("jacobian", trace, inputs, COLUMNS if forward else ROWS, chosen)
         found = by_argument(trace, wanted, inputs, made)
-        return found if isinstance(argnums, Sequence) else found[0]
+        return tuple(found) if isinstance(argnums, Sequence) else found[0]
 
     return jacobian_of_f
+
+
+def _is_forward(trace: Trace, inputs: Sequence[int], mode: str) -> bool:
+    """Whether the Jacobian is computed by tangents."""
+    if mode != "auto":
+        return mode == "forward"
+    columns = sum(trace.graph.spec(trace.graph.inputs[k]).size for k in inputs)
+    rows = trace.graph.spec(trace.graph.outputs[0]).size
+    cost = sweep_cost(trace, inputs)
+    return cost.separately(columns) < cost.at_once(rows)
 
 
 def hessian(f: Callable[..., Any], argnums: int = 0, **options: Any) -> Callable[..., Any]:
