@@ -34,14 +34,15 @@ def _triangle(xp: Namespace, t: Array, lower: bool, unit_diagonal: bool) -> Arra
     return xp.triu(t, k=1 if unit_diagonal else 0)
 
 
-def _refuse_singular(xp: Namespace, t: Array) -> None:
+def refuse_singular(xp: Namespace, t: Array, who: str = "solve_triangular", name: str = "t") -> None:
+    """Raises FactorisationError, beginning with `who`, unless the diagonal is finite and without zeros."""
     diagonal = xp.linalg.diagonal(t)
     bad = (diagonal == 0) | ~xp.isfinite(diagonal)
     if xp.any(bad):
         *batch, k = (int(found[0]) for found in xp.nonzero(bad))
-        where = f"t[{', '.join(map(str, batch))}]" if batch else "t"
+        where = f"{name}[{', '.join(map(str, batch))}]" if batch else name
         raise FactorisationError(
-            f"solve_triangular: {where} {tuple(t.shape[-2:])} {t.dtype} must have a finite diagonal "
+            f"{who}: {where} {tuple(t.shape[-2:])} {t.dtype} must have a finite diagonal "
             f"without zeros, got {diagonal[(*batch, k)]} at index {k}"
         )
 
@@ -61,7 +62,7 @@ def forward(
     if unit_diagonal:
         triangle = triangle + xp.eye(t.shape[-1], dtype=t.dtype)
     else:
-        _refuse_singular(xp, t)
+        refuse_singular(xp, t)
     if transposed:
         triangle = adjoint(xp, triangle)
     if right:
@@ -80,7 +81,7 @@ def forward_kernel(
     if stacked_small or not (xp is np and blas.supports(t, b)):
         return forward(xp, t, b, unit_diagonal=unit_diagonal, **params)
     if not unit_diagonal:
-        _refuse_singular(np, t)
+        refuse_singular(np, t)
     lead = broadcast_shapes(t.shape[:-2], b.shape[:-2])
     x = np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
     t = np.broadcast_to(t, (*lead, *t.shape[-2:]))
@@ -102,7 +103,7 @@ def by_library(
 ) -> Array:
     """By a solver in SciPy's signature. X = B op(T)⁻¹ is solved as op(T)ᴴ Xᴴ = Bᴴ."""
     if not unit_diagonal:
-        _refuse_singular(xp, t)
+        refuse_singular(xp, t)
     dtype = xp.result_type(t, b)
     lead = broadcast_shapes(tuple(t.shape[:-2]), tuple(b.shape[:-2]))
     t = xp.broadcast_to(t, (*lead, *t.shape[-2:])).astype(dtype, copy=False)
