@@ -16,12 +16,15 @@ from dagsolve.derivatives import hvp as hvp
 from dagsolve.derivatives import jacobian as jacobian
 from dagsolve.derivatives import stop_gradient as stop_gradient
 from dagsolve.graph import open_graph as open_graph
-from dagsolve.operators import OperatorMatrix as OperatorMatrix
 from dagsolve.lazy import compute as compute
+from dagsolve.operators import OperatorMatrix as OperatorMatrix
 from dagsolve.programs import gradients as gradients
 from dagsolve.programs import value_and_gradients as value_and_gradients
 from dagsolve.reporting import plot as plot
 from dagsolve.reporting import report as report
+from dagsolve.scheduler.calibration import measure_cluster as measure_cluster
+from dagsolve.scheduler.cluster import Cluster as Cluster
+from dagsolve.scheduler.simulate import simulate as simulate
 from dagsolve.specs import spec as spec
 from dagsolve.substitution import backslash as backslash
 

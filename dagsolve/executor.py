@@ -17,6 +17,7 @@ import psutil
 from dask.local import get_sync
 
 from dagsolve.blocks.evaluate import program, run_block
+from dagsolve.blocks.work import Rates
 from dagsolve.errors import ArgumentError, PlanError
 from dagsolve.namespace import Array
 from dagsolve.planning.actions import Drop, Plan, Recompute, Run, Spill
@@ -39,6 +40,7 @@ class Capacity(NamedTuple):
     threads: int  # per worker
     transfer_bytes: int = 0  # per worker, values in flight at most
     distributed: bool = False
+    rates: Rates | None = None  # of one thread and its tasks, where they are known; None: the usual ones
 
 
 class Executor(Protocol):

@@ -16,7 +16,8 @@ class Options:
     memory_limit: int | None = None
     """Bytes per worker; None: no limit."""
     scheduler: Any = None
-    """None (the active Client, else threads), "sync", "threads" or a distributed Client."""
+    """None (the active Client, else threads), "sync", "threads", a distributed Client, or, for plans only, a
+    described Cluster."""
     progress: bool | None = None
     """True shows a bar, False does not, None does where somebody is looking."""
 
@@ -36,6 +37,7 @@ class Options:
         scheduler = made.get("scheduler")
         if isinstance(scheduler, str) and scheduler not in ("sync", "threads"):
             raise ArgumentError(
-                f'{who}: scheduler must be None, "sync", "threads" or a distributed Client, got {scheduler!r}'
+                f'{who}: scheduler must be None, "sync", "threads", a distributed Client or a Cluster, '
+                f"got {scheduler!r}"
             )
         return cls(**made)

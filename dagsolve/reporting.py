@@ -1,4 +1,4 @@
-"""What one looks at: pictures of blocks, plans and runs, and the report of a run."""
+"""What one looks at: pictures of blocks, plans, runs and simulations, and the report of a run."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +10,7 @@ from dagsolve.errors import ArgumentError, MissingPackageError
 from dagsolve.planning.actions import Plan
 from dagsolve.planning.cost import dense_flops
 from dagsolve.reports import RunReport
+from dagsolve.scheduler.simulation import Simulation
 from dagsolve.scheduler.worker import one_blas_thread
 
 
@@ -18,6 +19,7 @@ def plot(what: Any, *, workers: int | None = None) -> Any:
 
     Plan        projected memory in the plan's order with its limits, and the blocks on the workers' threads
     BlockDag    the pattern of the block matrix I - L
+    Simulation  the same as of a run; of many workers, how many blocks run at a time
     RunReport   the blocks as they ran, seconds and peaks beside the projections; also for whatever
                 `report` takes
     workers     for a Plan: how many to draw; None: as many as it was made for
@@ -33,8 +35,12 @@ def plot(what: Any, *, workers: int | None = None) -> Any:
             return _drawing("matrix", "matrix_picture")(what)
         case Plan():
             return _drawing("plans", "plan_picture")(what, what.workers if workers is None else workers)
+        case Simulation():
+            return _drawing("runs", "simulation_picture")(what)
         case _:
-            return _drawing("runs", "run_picture")(_report_of("plot", what, "a Plan, a BlockDag, "))
+            return _drawing("runs", "run_picture")(
+                _report_of("plot", what, "a Plan, a BlockDag, a Simulation, ")
+            )
 
 
 def report(run: Any) -> RunReport:

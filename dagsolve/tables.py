@@ -48,6 +48,15 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:,.0f} s"
 
 
+def rate(amount: float, unit: str) -> str:
+    """An amount a second in three digits: 36.8 Gflop/s."""
+    for prefix in ("", "k", "M", "G", "T"):
+        if amount < 999.5:
+            return f"{amount:.3g} {prefix}{unit}"
+        amount /= 1000
+    return f"{amount:.3g} P{unit}"
+
+
 def facts_text(facts: Iterable[tuple[str, str]], indent: str = "  ") -> str:
     """Lines of (name, value), the values below each other."""
     pairs = list(facts)

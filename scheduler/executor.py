@@ -34,14 +34,14 @@ from dagsolve.planning.actions import Plan
 from dagsolve.planning.budget import resident_bytes
 from dagsolve.planning.cost import DISTRIBUTED
 from dagsolve.reports import THIS_PROCESS, RunReport, recording
+from dagsolve.scheduler.cluster import Cluster, DescribedExecutor
 from dagsolve.scheduler.events import TOPIC, listening, receive, watch
 from dagsolve.scheduler.placement import AnyWorker, Places, Priorities, homes
-from dagsolve.scheduler.tasks import TaskGraph, task_graph
+from dagsolve.scheduler.tasks import INLINE_BYTES, TaskGraph, task_graph
 from dagsolve.scheduler.threads import run_tasks
 from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin, one_blas_thread, worker_report
 from dagsolve.storage import TileStore
 
-_INLINE_BYTES = 16 * 1024  # a smaller array travels inside the tasks that read it
 _RETRIES = 2
 _ANSWER_SECONDS = 5.0  # an idle scheduler answers within this, or counts as gone
 _BUSY_SECONDS = 60.0  # one that reads a large graph
@@ -54,7 +54,8 @@ _WORKERS_BACK_SECONDS = 20.0  # a nanny starts its worker again within this
 def executor_of(scheduler: Any) -> Executor:
     """The executor that the option `scheduler` names.
 
-    None: the active Client if there is one, else threads. "sync", "threads", or a `distributed.Client`.
+    None: the active Client if there is one, else threads. "sync", "threads", a `distributed.Client`, or a
+    described `Cluster`, for plans only.
     """
     match scheduler:
         case None:
@@ -68,9 +69,12 @@ def executor_of(scheduler: Any) -> Executor:
             return ThreadsExecutor()
         case Client():
             return ClusterExecutor(scheduler)
+        case Cluster():
+            return DescribedExecutor(scheduler)
         case _:
             raise ArgumentError(
-                f'scheduler must be None, "sync", "threads" or a distributed.Client, got {scheduler!r}'
+                'scheduler must be None, "sync", "threads", a distributed.Client or a described Cluster, '
+                f"got {scheduler!r}"
             )
 
 
@@ -173,7 +177,7 @@ class ClusterExecutor:
         threads = self._check()
         report, start = RunReport(plan=plan, threads=sum(threads.values())), time.perf_counter()
         run = _run_name(plan)
-        made = task_graph(plan, leaves, run, graph=graph, inline_bytes=_INLINE_BYTES)
+        made = task_graph(plan, leaves, run, graph=graph, inline_bytes=INLINE_BYTES)
         with ExitStack() as stack:
             stack.enter_context(_thread_given_back())
             shown = stack.enter_context(self._watch(plan, progress))

@@ -29,6 +29,7 @@ from dagsolve.scheduler.placement import ranks, task_key
 Key = Any  # a Dask key
 Place = int | None  # position in the tuple under a key; None: the key holds the bare array
 
+INLINE_BYTES = 16 * 1024  # on a cluster, a smaller given array travels inside the tasks that read it
 _AT_ONCE = 1  # above every block: these tasks cost nothing and let memory go
 
 
@@ -48,17 +49,24 @@ class TaskGraph:
 
 
 @dataclass
-class _Execution:
+class Execution:
     """One run of a block: the first, or a recomputation."""
 
     block: Block
     copy: int
     moment: int
-    reads: list[tuple["_Execution | None", int]]  # who makes a value (None: it is a leaf), value
-    gate: "_Execution | None"
+    reads: list[tuple["Execution | None", int]]  # who makes a value (None: it is a leaf), value
+    gate: "Execution | None"
     readers: dict[int, set[Any]]  # value written -> who reads it
     places: dict[int, tuple[Key, Place]] = field(default_factory=dict)  # value written -> where it lies
     key: Key = None
+
+    def parts(self) -> list[tuple[frozenset[Any], list[int]]]:
+        """(readers, positions of the values that they read), one entry for each set of readers."""
+        groups: dict[frozenset[Any], list[int]] = defaultdict(list)
+        for i, value in enumerate(self.block.writes):
+            groups[frozenset(self.readers[value])].append(i)
+        return list(groups.items())
 
 
 def run_program(
@@ -105,9 +113,9 @@ def task_graph(
     References and nodes among the leaves are those of `graph`, whose tasks are merged in.
     """
     checked_leaves(plan, leaves)
-    executions, final = _executions(plan)
+    made_by, final = executions(plan)
     builder = _Builder(plan, leaves, run, graph or {}, inline_bytes, announce_blocks)
-    for execution in executions:
+    for execution in made_by:
         builder.add(execution)
     made = builder.made
     for value in plan.outputs:
@@ -116,18 +124,18 @@ def task_graph(
         elif (reference := builder.reference(value)) is not None:
             made.outputs[value] = reference.key
     rank = ranks(plan.dag)
-    for execution in sorted(executions, key=lambda e: rank[e.block.index]):
+    for execution in sorted(made_by, key=lambda e: rank[e.block.index]):
         _set_priority(made, execution.key, -rank[execution.block.index])
     return made
 
 
-def _executions(plan: Plan) -> tuple[list[_Execution], dict[int, _Execution]]:
+def executions(plan: Plan) -> tuple[list[Execution], dict[int, Execution]]:
     """The plan's runs in its order, each read bound to the run that makes it; and who made what is left."""
-    made: list[_Execution] = []
-    present: dict[int, _Execution] = {}
+    made: list[Execution] = []
+    present: dict[int, Execution] = {}
     copies: Counter[int] = Counter()
     recomputed: set[int] = set()  # values made since the last first run: what reads them waits behind them
-    previous: _Execution | None = None  # the last first run
+    previous: Execution | None = None  # the last first run
     for moment, action in enumerate(plan.actions):
         if isinstance(action, Drop):
             present.pop(action.value, None)
@@ -135,7 +143,7 @@ def _executions(plan: Plan) -> tuple[list[_Execution], dict[int, _Execution]]:
             continue  # the store decides what is in RAM, Dask what is forgotten
         block = plan.dag.blocks[action.block]
         again = isinstance(action, Recompute)
-        execution = _Execution(
+        execution = Execution(
             block=block,
             copy=copies[block.index],
             moment=moment,
@@ -185,7 +193,7 @@ class _Builder:
             return TaskRef(leaf.key)
         return TaskRef(leaf.key) if isinstance(leaf, TaskRef) else None
 
-    def add(self, execution: _Execution) -> None:
+    def add(self, execution: Execution) -> None:
         """The task of one run, its gate, and the projections of its values."""
         block, run = execution.block, self._run
         execution.key = key = task_key(block.label, run, block.index, execution.copy)
@@ -211,7 +219,7 @@ class _Builder:
         self.made.blocks[key] = block.index
         self._place_writes(execution, key)
 
-    def _operand(self, producer: _Execution | None, value: int) -> tuple[Any, Place]:
+    def _operand(self, producer: Execution | None, value: int) -> tuple[Any, Place]:
         """What stands for a value among a task's arguments, and where in it the value lies."""
         if producer is not None:
             key, place = producer.places[value]
@@ -231,7 +239,7 @@ class _Builder:
         self.made.tasks.setdefault(key, DataNode(key, leaf))
         return TaskRef(key), None
 
-    def _gate(self, behind: _Execution, moment: int) -> TaskRef:
+    def _gate(self, behind: Execution, moment: int) -> TaskRef:
         key = f"gate-{self._run}-{behind.moment}"
         if key not in self.made.tasks:
             self.made.tasks[key] = Task(key, gate, TaskRef(behind.key))
@@ -239,17 +247,15 @@ class _Builder:
             self.made.uses[behind.key].append(moment)
         return TaskRef(key)
 
-    def _place_writes(self, execution: _Execution, key: str) -> None:
+    def _place_writes(self, execution: Execution, key: str) -> None:
         """Decides under which key each written value lies, one key for each set of readers."""
         writes = execution.block.writes
-        groups: dict[frozenset[Any], list[int]] = defaultdict(list)  # readers -> positions
-        for i, value in enumerate(writes):
-            groups[frozenset(execution.readers[value])].append(i)
+        groups = execution.parts()
         if len(groups) == 1:
             for i, value in enumerate(writes):
                 execution.places[value] = (key, i if len(writes) > 1 else None)
             return
-        for number, (readers, positions) in enumerate(groups.items()):
+        for number, (readers, positions) in enumerate(groups):
             if not readers:
                 continue  # made again beside what was wanted
             part = f"part-{key}-{number}"

@@ -1,4 +1,4 @@
-"""The picture of a RunReport: when each block ran where, measured beside projected seconds, peaks."""
+"""Pictures of runs, real or simulated: when each block ran where, seconds beside projected ones, peaks."""
 
 from typing import Any
 
@@ -17,23 +17,48 @@ from dagsolve.drawing.figures import (
 )
 from dagsolve.drawing.lanes import Bar, draw_lanes, packed
 from dagsolve.reports import RunReport
+from dagsolve.scheduler.simulation import Simulation
 from dagsolve.tables import duration
 
 _LABELS = 14  # rows of the comparison, at most
+_LANES, _BARS = 64, 20_000  # above either, the number of blocks at a time is drawn instead
+_WORKERS = 16  # names of workers beside their peaks, at most
 
 
 def run_picture(report: RunReport) -> Picture:
     """Blocks on the threads of the workers as they ran; seconds by label and peaks beside the projections."""
+    busy = report.busy_seconds / (report.elapsed_seconds * report.threads) if report.elapsed_seconds else 0.0
+    title = f"Run of {duration(report.elapsed_seconds)}, {busy:.0%} of the threads' time in blocks"
+    return _picture(report, title, "seconds since the first block began")
+
+
+def simulation_picture(simulation: Simulation) -> Picture:
+    """The same of a run that did not happen; of many workers, how many slots work at a time."""
+    of = simulation.cluster
+    slots = of.workers * of.slots
+    title = (
+        f"Simulated: {duration(simulation.seconds)} on {slots:,} {'GPUs' if of.gpus else 'cores'}, "
+        f"{simulation.efficiency:.0%} of their time in blocks"
+    )
+    report = simulation.report()
+    if slots <= _LANES and len(report.done) <= _BARS:
+        return _picture(report, title, "seconds since the first block began")
+    return _picture(report, title, "seconds", at_work=True)
+
+
+def _picture(report: RunReport, title: str, below: str, *, at_work: bool = False) -> Picture:
     colours = label_colours(report.seconds)
-    bars, names = measured_lanes(report)
+    bars, names = ([], ["worker"] * 10) if at_work else measured_lanes(report)
     height = 0.8 + 0.3 * min(len(names), 24)
     figure = Picture(figsize=(11, 4.6 + height), layout="constrained")
     panels = figure.subplot_mosaic([["lanes", "lanes"], ["seconds", "memory"]], height_ratios=(height, 3.4))
     lanes = panels["lanes"]
-    draw_lanes(lanes, bars, names, colours)
-    busy = report.busy_seconds / (report.elapsed_seconds * report.threads) if report.elapsed_seconds else 0.0
-    lanes.set_title(f"Run of {duration(report.elapsed_seconds)}, {busy:.0%} of the threads' time in blocks")
-    lanes.set_xlabel("seconds since the first block began")
+    if at_work:
+        _draw_at_work(lanes, report)
+    else:
+        draw_lanes(lanes, bars, names, colours)
+    lanes.set_title(title)
+    lanes.set_xlabel(below)
     plain(lanes)
     _draw_seconds(panels["seconds"], report, colours)
     _draw_peaks(panels["memory"], report)
@@ -59,6 +84,21 @@ def measured_lanes(report: RunReport) -> tuple[list[Bar], list[str]]:
         count = max(lanes) + 1
         names += [prefix if count == 1 else f"{prefix}, thread {k}" for k in range(count)]
     return bars, names
+
+
+def _draw_at_work(axes: Any, report: RunReport) -> None:
+    """How many blocks run at a time, below the number that could."""
+    start = np.array([done.start for done in report.done])
+    end = start + np.array([done.seconds for done in report.done])
+    times, inverse = np.unique(np.concatenate((start, end)), return_inverse=True)
+    steps = np.bincount(inverse[: len(start)], minlength=len(times)) - np.bincount(
+        inverse[len(start) :], minlength=len(times)
+    )
+    axes.stairs(np.cumsum(steps)[:-1], times, fill=True, color=PALETTE[0])
+    axes.axhline(report.threads, color=INK, linewidth=1.1, linestyle="-")
+    axes.set_ylabel("blocks at a time")
+    axes.set_xlim(0, times[-1] if len(times) else 1.0)
+    axes.set_ylim(0, 1.05 * report.threads)
 
 
 def _draw_seconds(axes: Any, report: RunReport, colours: Any) -> None:
@@ -87,7 +127,8 @@ def _draw_peaks(axes: Any, report: RunReport) -> None:
     y = np.arange(len(peaks))
     axes.barh(y, [peak / unit for peak in peaks.values()], color=PALETTE[0], height=0.6)
     names = [f"worker {k}" if "://" in worker else worker for k, worker in enumerate(sorted(peaks))]
-    axes.set_yticks(y, labels=names)
+    step = max(-(-len(names) // _WORKERS), 1)
+    axes.set_yticks(y[::step], labels=names[::step])
     axes.set_ylim(max(len(peaks), 3) - 0.5, -0.5)
     if projected is not None:
         words = f"projected for any order: {format_bytes(projected)}"
