@@ -7,7 +7,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from dagsolve.linalg.tiled import factor, orthogonal, products, substitution
+from dagsolve.linalg.tiled import factor, general, inverse, orthogonal, products, spectral, substitution
 from dagsolve.linalg.tiled.gathered import chunk_by_chunk, in_one_chunk, is_stacked
 from dagsolve.linalg.tiled.native import NATIVE
 from dagsolve.primitive import Primitive
@@ -15,6 +15,11 @@ from dagsolve.primitives.derived import find
 
 TILED: dict[str, Callable[..., Any]] = {
     "cholesky": factor.cholesky,
+    "cholesky_inverse": inverse.cholesky_inverse,
+    "lu": general.lu,
+    "solve": general.solve,
+    "inv": general.inv,
+    "slogdet": general.slogdet,
     "solve_triangular": substitution.solve_triangular,
     "matmul": products.matmul,
     "diagonal": products.diagonal,
@@ -24,7 +29,10 @@ TILED: dict[str, Callable[..., Any]] = {
     "triu": products.triu,
     "qr": orthogonal.qr,
     "lq": orthogonal.lq,
+    "eigh": spectral.eigh,
 }
+
+GATHERING = frozenset(("eigh",))  # loops over tiles of which one task reads all of them
 
 
 def rule_for(primitive: Primitive, operands: Sequence[Any]) -> Callable[..., Any] | None:
