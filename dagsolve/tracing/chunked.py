@@ -17,7 +17,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from dagsolve.graph import CONSTANT, INPUT, LEAVES, Graph, Node
-from dagsolve.linalg.tiled import rule_for
+from dagsolve.linalg.tiled import GATHERING, rule_for
 from dagsolve.linalg.tiled.gathered import in_one_chunk
 from dagsolve.primitives.derived import find
 from dagsolve.primitives.generators import GENERATORS
@@ -154,14 +154,17 @@ class _Builder:
     def _call(self, node: Node, operands: list[Any]) -> tuple[Any, ...]:
         primitive, params = find(node.primitive), dict(node.params)
         rule = rule_for(primitive, operands)
-        made = self._one_chunk(node, operands) if rule is None else rule(*operands, **params)
+        if rule is None:
+            self._note_gathering(node)
+            return in_one_chunk(node.primitive, *operands, **params)
+        if primitive.name in GATHERING and any(x.npartitions > 1 for x in operands):
+            self._note_gathering(node)
+        made = rule(*operands, **params)
         return made if isinstance(made, tuple) else (made,)
 
-    def _one_chunk(self, node: Node, operands: list[Any]) -> tuple[Any, ...]:
-        """The results of one task on whole arrays; several are taken apart by a task each."""
-        nbytes = sum(x.nbytes for x in (*operands, *(self.graph.spec(v) for v in node.results)))
+    def _note_gathering(self, node: Node) -> None:
+        nbytes = sum(self.graph.spec(v).nbytes for v in (*node.operands, *node.results))
         self.gathered.append(f"{node.primitive}: runs in one chunk of {nbytes:,} bytes ({node.scope})")
-        return in_one_chunk(node.primitive, *operands, **dict(node.params))
 
     def _note_scope(self, made: Any, node: Node) -> None:
         scope = self.recorder.columns.scope_table.add(node.scope)

@@ -112,7 +112,7 @@ def scaled_rows(s: Tile, r: Tile) -> Tile:
 def tall_skinny(tiles: Sequence[Tile]) -> tuple[list[Tile], Tile]:
     """Q, in the tiles of A, and R of one column of tiles: leaves of up to LEAF w rows, then pairs of R."""
     leaves = _groups(tiles, LEAF * tiles[0].shape[1])
-    factors = [_qr(_stacked(leaf)) for leaf in leaves]
+    factors = [_qr(stacked(leaf)) for leaf in leaves]
     parts, r = _tree(factors)
     made: list[Tile] = []
     for leaf, q in zip(leaves, parts, strict=True):
@@ -122,10 +122,10 @@ def tall_skinny(tiles: Sequence[Tile]) -> tuple[list[Tile], Tile]:
 
 def triangle(tiles: Sequence[Tile]) -> Tile:
     """R alone of one column of tiles."""
-    found: list[Tile] = [_qr(_stacked(leaf))[1] for leaf in _groups(tiles, LEAF * tiles[0].shape[1])]
+    found: list[Tile] = [_qr(stacked(leaf))[1] for leaf in _groups(tiles, LEAF * tiles[0].shape[1])]
     while len(found) > 1:
         pairs = [found[k : k + 2] for k in range(0, len(found), 2)]
-        found = [_qr(_stacked(pair))[1] if len(pair) > 1 else pair[0] for pair in pairs]
+        found = [_qr(stacked(pair))[1] if len(pair) > 1 else pair[0] for pair in pairs]
     return found[0]
 
 
@@ -134,7 +134,7 @@ def _tree(factors: Sequence[tuple[Tile, Tile]]) -> tuple[list[Tile], Tile]:
     if len(factors) == 1:
         return [factors[0][0]], factors[0][1]
     pairs = [factors[k : k + 2] for k in range(0, len(factors), 2)]
-    merged = [_qr(_stacked([r for _, r in pair])) if len(pair) > 1 else pair[0] for pair in pairs]
+    merged = [_qr(stacked([r for _, r in pair])) if len(pair) > 1 else pair[0] for pair in pairs]
     parts, r = _tree(merged)
     made: list[Tile] = []
     for pair, part in zip(pairs, parts, strict=True):
@@ -159,7 +159,8 @@ def _groups(tiles: Sequence[Tile], rows: int) -> list[list[Tile]]:
     return made
 
 
-def _stacked(tiles: Sequence[Tile]) -> Tile:
+def stacked(tiles: Sequence[Tile]) -> Tile:
+    """Tiles one below the other, as one."""
     made: Tile = tiles[0] if len(tiles) == 1 else _concatenate(*tiles, axis=-2)
     return made
 

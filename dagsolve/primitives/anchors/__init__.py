@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
-from dagsolve.primitives.anchors import qr
+from dagsolve.primitives.anchors import eigh, qr
 from dagsolve.primitives.anchors.grid import Label, Tiles
 
 ANCHOR, BUNDLE = "anchor.", "bundle."
@@ -46,6 +46,7 @@ class Rule(NamedTuple):
 
 RULES: Mapping[str, Rule] = {
     "qr": Rule(qr.pushforward, qr.pullback),
+    "eigh": Rule(eigh.pushforward, eigh.pullback),
 }
 
 
