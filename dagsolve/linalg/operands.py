@@ -37,3 +37,20 @@ def array(a: Any) -> Array:
 def traced(a: Array) -> bool:
     """Whether calls on the operand are recorded."""
     return hasattr(a, "__dagsolve_recorder__")
+
+
+def floating(a: Any) -> Array:
+    """The operand as an array of real or complex numbers."""
+    a = array(a)
+    return a if a.dtype.kind in "fc" else a.astype(np.float64)
+
+
+def hermitian(a: Array) -> Array:
+    """The operand; an input of a traced function as the Hermitian matrix that it is taken to be.
+
+    The gradient of such an input is its symmetric representative, whichever triangle is read.
+    """
+    recorder = getattr(a, "__dagsolve_recorder__", None)
+    if recorder is not None and a.id in recorder.inputs and a.ndim >= 2 and a.shape[-1] == a.shape[-2]:
+        return PRIMITIVES["hermitian"](a, a)
+    return a

@@ -62,25 +62,25 @@ def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield random_array(rng, 3, 2, dtype=complex), stacked, {"inverse": True}
 
 
-def _each(xp: Namespace, operand: Array, shape: tuple[int, ...], rule: Any) -> Array:
+def _each(xp: Namespace, operand: Array, shape: tuple[int, ...], dtype: Any, rule: Any) -> Array:
     """A rule on host vectors for every vector of a stack."""
     host = to_host(operand)
-    made = np.empty(shape, np.int64)
+    made = np.empty(shape, dtype)
     for index in np.ndindex(*shape[:-1]):
         made[index] = rule(host[index])
     return made if xp is np else xp.asarray(made)
 
 
 def swaps_forward(xp: Namespace, p: Array, *, count: int) -> Array:
-    return _each(xp, p, (*p.shape[:-1], count), lambda one: to_swaps(one, count))
+    return _each(xp, p, (*p.shape[:-1], count), np.int32, lambda one: to_swaps(one, count))
 
 
 def permutation_forward(xp: Namespace, s: Array, *, length: int) -> Array:
-    return _each(xp, s, (*s.shape[:-1], length), lambda one: from_swaps(one, length))
+    return _each(xp, s, (*s.shape[:-1], length), np.int64, lambda one: from_swaps(one, length))
 
 
 def swaps_specs(p: Spec, *, count: int) -> Specs:
-    return (spec((*p.shape[:-1], count), np.int64),)
+    return (spec((*p.shape[:-1], count), np.int32),)  # as LAPACK's
 
 
 def permutation_specs(s: Spec, *, length: int) -> Specs:

@@ -16,6 +16,7 @@ from dagsolve.tracing.contractions import cross_products, dot, einsum, inner, ma
 from dagsolve.tracing.factorisations import cholesky, eigh, eigvalsh, qr
 from dagsolve.tracing.indexing import getitem
 from dagsolve.tracing.scope import source_scope
+from dagsolve.tracing.systems import pinv, slogdet, solve
 
 _P = PRIMITIVES
 Axis = int | Sequence[int] | None
@@ -325,6 +326,7 @@ COMPOSED: dict[Any, Callable[..., Any]] = {
     np.vdot: lambda a, b: inner(np.conj(reshape(a, -1)), np.reshape(b, -1)),
     np.tensordot: tensordot, np.einsum: einsum, np.linalg.norm: norm,
     np.linalg.cholesky: cholesky, np.linalg.qr: qr, np.linalg.eigh: eigh, np.linalg.eigvalsh: eigvalsh,
+    np.linalg.solve: solve, np.linalg.slogdet: slogdet, np.linalg.pinv: pinv,
     np.linalg.matmul: matmul, np.linalg.outer: outer, np.linalg.multi_dot: cross_products,
     np.linalg.diagonal: diagonal, np.linalg.trace: trace,
     np.shape: lambda a: a.shape, np.ndim: lambda a: a.ndim,

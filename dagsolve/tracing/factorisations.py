@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import ArgumentError, UnsupportedError
+from dagsolve.linalg.operands import hermitian
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.tracing.scope import source_scope
 
@@ -25,7 +26,7 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
         raise UnsupportedError(
             f"np.linalg.cholesky with upper=True (at {source_scope()}). Use the lower factor's transpose."
         )
-    return _P["cholesky"](_hermitian(a))
+    return _P["cholesky"](hermitian(a))
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:
@@ -58,13 +59,6 @@ def _stored(a: Any, uplo: str) -> Any:
     if str(uplo).upper() not in ("L", "U"):
         raise ArgumentError(f'eigh: UPLO must be "L" or "U", got {uplo!r} (at {source_scope()})')
     if str(uplo).upper() == "L" or a.ndim < 2:
-        return _hermitian(a)
-    flipped = _P["transpose"](_hermitian(a), axes=(-1, -2))
+        return hermitian(a)
+    flipped = _P["transpose"](hermitian(a), axes=(-1, -2))
     return _P["conjugate"](flipped) if a.dtype.kind == "c" else flipped
-
-
-def _hermitian(a: Any) -> Any:
-    recorder = getattr(a, "__dagsolve_recorder__", None)
-    if recorder is not None and a.id in recorder.inputs and a.ndim >= 2 and a.shape[-1] == a.shape[-2]:
-        return _P["hermitian"](a, a)
-    return a
