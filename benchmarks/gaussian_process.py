@@ -40,6 +40,25 @@ def jax_gradient(*arguments):
     return lambda: jax.block_until_ready(fn(*arguments))
 
 
+def torch_gradient(theta, x, y):
+    import torch
+
+    x, y, theta = torch.tensor(x), torch.tensor(y), torch.tensor(theta, requires_grad=True)
+
+    def gradient():
+        theta.grad = None
+        scaled = x / torch.exp(theta[:INPUTS])
+        squares = torch.sum(scaled**2, dim=1)
+        d = squares[:, None] + squares[None, :] - 2 * scaled @ scaled.T
+        noise = torch.exp(2 * theta[INPUTS + 1]) * torch.eye(len(y), dtype=y.dtype)
+        l = torch.linalg.cholesky(torch.exp(2 * theta[INPUTS]) * torch.exp(-0.5 * d) + noise)
+        z = torch.linalg.solve_triangular(l, y[:, None], upper=False)
+        (0.5 * torch.sum(z**2) + torch.sum(torch.log(torch.diagonal(l)))).backward()
+        return theta.grad
+
+    return gradient
+
+
 PEAK = """
 import sys, json
 import numpy as np, psutil
@@ -74,10 +93,11 @@ def main(sizes: tuple[int, ...] = (1000, 2000, 4000), rounds: int = 3) -> list[d
         arguments = problem(n)
         ours = ds.value_and_grad(nll, chunks=tile, scheduler="threads", progress=False)
         contenders = {"dagsolve": lambda ours=ours, arguments=arguments: ours(*arguments)}
-        try:
-            contenders["jax"] = jax_gradient(*arguments)
-        except ImportError:
-            pass
+        for name, gradient_of in (("jax", jax_gradient), ("torch", torch_gradient)):
+            try:
+                contenders[name] = gradient_of(*arguments)
+            except ImportError:
+                continue
         medians = alternated(contenders, rounds)
         row: dict[str, object] = {"n": n, "tile": tile, "dagsolve s": f"{medians['dagsolve']:.3f}"}
         row["peak (n² doubles)"] = f"{peak_bytes('dagsolve', n, tile) / (8 * n**2):.1f}"
@@ -87,5 +107,8 @@ def main(sizes: tuple[int, ...] = (1000, 2000, 4000), rounds: int = 3) -> list[d
             row["jax / dagsolve"] = f"{medians['jax'] / medians['dagsolve']:.2f}"
             expected = np.asarray(contenders["jax"]()[1])
             row["difference"] = f"{np.max(np.abs(ours(*arguments)[1] / expected - 1)):.0e}"
+        if "torch" in medians:
+            row["torch s"] = f"{medians['torch']:.3f}"
+            row["torch / dagsolve"] = f"{medians['torch'] / medians['dagsolve']:.2f}"
         rows.append(row)
     return rows
