@@ -25,6 +25,7 @@ from dagsolve.primitives import (
     lu,
     minimum_norm,
     permutation,
+    pivoted_qr,
     pseudo_inverse,
     qr,
     qr_triangle,
@@ -75,6 +76,7 @@ PRIMITIVES: dict[str, Primitive] = {
         lq,
         eigh,
         svd,
+        pivoted_qr,
         minimum_norm,
         lstsq,
     )

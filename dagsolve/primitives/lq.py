@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from dagsolve.kernels import reflectors
 from dagsolve.kernels.dense import adjoint, copyltu, factored, phi, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
@@ -30,6 +31,13 @@ def forward(xp: Namespace, a: Array) -> Arrays:
     """From the QR factorisation of Aᴴ."""
     q, r = factored(xp, "lq", a, lambda: xp.linalg.qr(adjoint(xp, a)))
     return adjoint(xp, r), adjoint(xp, q)
+
+
+def forward_kernel(xp: Namespace, a: Array) -> Arrays:
+    """By LAPACK in place on a row-major copy, which is the transpose that it wants."""
+    if not (xp is np and reflectors.serves(a)):
+        return forward(xp, a)
+    return factored(xp, "lq", a, lambda: reflectors.on_stack(reflectors.lq, a))
 
 
 def specs(a: Spec) -> Specs:
@@ -114,6 +122,7 @@ lq = Primitive(
     pullback,
     saves={"a": ("l", "q")},
     specs=specs,
+    forward_kernel=forward_kernel,
     cost=cost,
     examples=examples,
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dagsolve.kernels import reflectors
 from dagsolve.kernels.dense import factored
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
@@ -25,6 +26,14 @@ def forward(xp: Namespace, a: Array) -> Array:
 
 def _triangle(xp: Namespace, a: Array) -> Array:
     return np.linalg.qr(a, mode="r") if xp is np else xp.linalg.qr(a)[1]
+
+
+def forward_kernel(xp: Namespace, a: Array) -> Array:
+    """By LAPACK without NumPy's copies."""
+    if not (xp is np and reflectors.serves(a)):
+        return forward(xp, a)
+    (r,) = factored(xp, "qr_triangle", a, lambda: reflectors.on_stack(reflectors.triangle, a))
+    return r
 
 
 def specs(a: Spec) -> Specs:
@@ -64,6 +73,7 @@ qr_triangle = Primitive(
     pullback,
     saves={"a": ("a",)},
     specs=specs,
+    forward_kernel=forward_kernel,
     cost=cost,
     examples=examples,
 )
