@@ -110,6 +110,15 @@ CALLS: dict[Any, list[Any]] = {
         (lambda x: np.square(np.linalg.eigh(x @ x.T)[1]), SQUARE),
     ],
     np.linalg.eigvalsh: [(np.linalg.eigvalsh, SPD), (lambda a: np.linalg.eigvalsh(a, UPLO="U"), SPD)],
+    np.linalg.solve: [
+        (np.linalg.solve, SQUARE, V), (np.linalg.solve, SQUARE, SPD), (lambda b: np.linalg.solve(SPD, b), V),
+        (lambda a: np.linalg.solve(a, V), SPD),
+    ],
+    np.linalg.slogdet: [
+        (lambda a: np.linalg.slogdet(a).logabsdet, SQUARE),
+        (lambda a: np.linalg.slogdet(a).sign, SQUARE + 1j * SPD),
+    ],
+    np.linalg.pinv: [(np.linalg.pinv, A), (lambda a: np.linalg.pinv(a, rcond=1e-9), A.T)],
     np.linalg.matmul: [
         (np.linalg.matmul, A, B.T), (lambda x, y: x @ y, V, W), (lambda x, y: y @ x, A.T, T),
         (lambda x: V @ x, SQUARE),
