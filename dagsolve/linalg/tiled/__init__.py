@@ -20,6 +20,8 @@ TILED: dict[str, Callable[..., Any]] = {
     "solve": general.solve,
     "inv": general.inv,
     "slogdet": general.slogdet,
+    "det": general.det,
+    "permute_rows": general.permute_rows,
     "solve_triangular": substitution.solve_triangular,
     "matmul": products.matmul,
     "diagonal": products.diagonal,
@@ -40,7 +42,8 @@ def rule_for(primitive: Primitive, operands: Sequence[Any]) -> Callable[..., Any
 
     By its loop over tiles, by `dask.array`, elementwise, or chunk by chunk of a stack; None where it cannot.
     """
-    if primitive.name in TILED and all(x.ndim == 2 or primitive.name == "diagonal_matrix" for x in operands):
+    core = primitive.parsed.core_ndims
+    if primitive.name in TILED and [x.ndim for x in operands] == [*core]:
         if all(n > 0 for x in operands for n in x.shape):
             return TILED[primitive.name]
     if primitive.name in NATIVE:

@@ -2,11 +2,11 @@
 
 For tile (i, j), i ≥ j:   L_ij = (A_ij - Σ_{k<j} L_ik L_jkᴴ) L_jj⁻ᴴ,   L_jj = chol(A_jj - Σ_{k<j} L_jk L_jkᴴ)
 
-Only tiles on and below the diagonal are read. For p × p tiles of b × b: p potrf, p(p-1)/2 trsm, p(p-1)/2
+Only tiles on and below the diagonal are read, on and above it for the upper factor Lᴴ, whose loop is the
+same in adjoint tiles. For p × p tiles of b × b: p potrf, p(p-1)/2 trsm, p(p-1)/2
 syrk and p(p-1)(p-2)/6 gemm calls, p(p+1)(p+2)/6 in all, p³/3 times b³ flops; the critical path has 3p - 2
-calls. Large tiles take a task per call; of smaller ones several calls on one tile share a task. The upper
-factor is the same loop whose tasks read and write the adjoint tiles. Uneven tiles are allowed. No adjoint is
-written for it: the reverse sweep of the loop costs twice the flops.
+calls. Large tiles take a task per call; of smaller ones several calls on one tile share a task. Uneven
+tiles are allowed. No adjoint is written for it: the reverse sweep of the loop costs twice the flops.
 Reference: A. Buttari et al., Parallel Computing 35 (2009) 38-53.
 """
 
@@ -20,7 +20,7 @@ from dagsolve.errors import ShapeError
 from dagsolve.kernels import blas
 from dagsolve.kernels.dense import adjoint
 from dagsolve.linalg.tiled.runs import calls_per_task, less_products, rows_named, runs, traced
-from dagsolve.linalg.tiled.tiles import Grid, Tile, TileLoop
+from dagsolve.linalg.tiled.tiles import Grid, TileLoop
 from dagsolve.namespace import Array, namespace_of
 from dagsolve.primitives import PRIMITIVES
 
@@ -47,54 +47,56 @@ def cholesky(a: Any, upper: bool = False, calls: int | None = None) -> Any:
     factor: Grid = {}
     for j in range(p):
         for i in range(j, p):
-            tile = t[i, j]
+            at = (j, i) if upper else (i, j)
+            tile = t[at]
             for run in runs(j + 1, width):
                 ends = run.stop == j + 1
                 reads = [factor[j, j]] if ends and i > j else []
                 for k in run[: len(run) - ends]:
-                    reads += [factor[i, k], factor[j, k]] if i > j else [factor[j, k]]
+                    own, other = ((k, i), (k, j)) if upper else ((i, k), (j, k))
+                    reads += [factor[own], factor[other]] if i > j else [factor[own]]
                 if i > j:
                     name, step = ("trsm" if ends else "gemm"), partial(off_diagonal, ends=ends, upper=upper)
                 else:
                     name = "potrf" if ends else "syrk"
                     step = partial(on_diagonal, ends=ends, upper=upper, start=starts[j])
-                of = tile.spec
-                if ends and upper and i > j:
-                    of = t[j, i].spec
-                tile = loop.task(name, step, (tile, *reads), of)
-            factor[i, j] = tile
-    placed: dict[tuple[int, ...], Tile] = {(j, i) if upper else (i, j): x for (i, j), x in factor.items()}
-    return loop.array(placed, a.chunks, a.dtype)
+                tile = loop.task(name, step, (tile, *reads), tile.spec)
+            factor[at] = tile
+    return loop.array(factor, a.chunks, a.dtype)
 
 
 def on_diagonal(c: Array, *row: Array, ends: bool, upper: bool, start: int) -> Array:
     """tril(C - Σ L_jk L_jkᴴ), or its factor if it ends; given and giving adjoint tiles if upper."""
     xp = namespace_of(c, *row)
     if not traced(c, *row) and blas.supports(c, *row):
-        out = np.tril(c)
+        out = np.tril(c.T if upper else c)
         for l in row:
             blas.syrk(l.T if upper else l, out, alpha=-1.0)
         if ends:
             with rows_named("cholesky", "a", start, start + out.shape[0]):
                 blas.potrf(out, name="a")
-    else:
-        out = c
-        for l in row:
-            out = _syrk(out, adjoint(xp, l) if upper else l)
-        if ends:
-            with rows_named("cholesky", "a", start, start + out.shape[0]):
-                out = _potrf(out)
-    return adjoint(xp, out) if ends and upper else out
+        return out.T if upper else out
+    out = adjoint(xp, c) if upper else c
+    for l in row:
+        out = _syrk(out, adjoint(xp, l) if upper else l)
+    if ends:
+        with rows_named("cholesky", "a", start, start + out.shape[0]):
+            out = _potrf(out)
+    return adjoint(xp, out) if upper else out
 
 
 def off_diagonal(c: Array, *reads: Array, ends: bool, upper: bool) -> Array:
     """C - Σ L_ik L_jkᴴ, times L_jj⁻ᴴ (read first) if it ends; given and giving adjoint tiles if upper."""
     diagonal, factors = (reads[0], reads[1:]) if ends else (None, reads)
-    made = less_products(c, *factors, adjoint_left=upper, adjoint_right=not upper)
+    if upper:
+        pairs = [x for own, other in zip(factors[::2], factors[1::2], strict=True) for x in (other, own)]
+        made = less_products(c, *pairs, adjoint_left=True)
+    else:
+        made = less_products(c, *factors, adjoint_right=True)
     if diagonal is None:
         return made
-    if factors and made is not c and not traced(made) and blas.supports(made, diagonal):
-        blas.trsm(diagonal, made, lower=not upper, transposed=not upper, right=True)
-    else:
-        made = _trsm(diagonal, made, lower=not upper, transposed=not upper, right=True)
-    return adjoint(namespace_of(made), made) if upper else made
+    options = {"lower": not upper, "transposed": True, "right": not upper}
+    if factors and not traced(made, diagonal) and blas.supports(made, diagonal):
+        blas.trsm(diagonal, made, **options)  # in place: the sum is our own
+        return made
+    return _trsm(diagonal, made, **options)

@@ -82,6 +82,33 @@ def slogdet(a: Any) -> tuple[Any, Any, Any, Any]:
     return made[0], made[1], _packed(factors), factors.array
 
 
+def det(a: Any) -> Any:
+    """Determinant of a Dask matrix (n, n), shape (); errors as for `slogdet`."""
+    sign, log, *_ = slogdet(a)
+    return sign * np.exp(log)
+
+
+def permute_rows(b: Any, p: Any, inverse: bool = False) -> Any:
+    """b[p], or y with y[p] = b if inverse, for a Dask matrix b (m, n) and permutation p; the chunks of b.
+
+    A task reads one column of tiles. Raises ShapeError where p has another length than b has rows.
+    """
+    if p.shape != b.shape[:1]:
+        raise ShapeError(f"permute_rows: p must have shape ({b.shape[0]},), got {p.shape}")
+    p = p.rechunk(-1)
+    loop = TileLoop("permute_rows", b, p, inverse=inverse)
+    (order,) = loop.vector_tiles(p)
+    moved: Grid = {}
+    for j, tall in enumerate(tall_columns(loop, b)):
+        moved[0, j] = loop.task("permuted", partial(_permuted, inverse=inverse), (tall, order), tall.spec)
+    made = loop.array(moved, (b.shape[:1], b.chunks[1]), b.dtype)
+    return made if made.chunks == b.chunks else made.rechunk(b.chunks)
+
+
+def _permuted(b: Array, p: Array, *, inverse: bool) -> Array:
+    return _P["permute_rows"](b, p, inverse=inverse)
+
+
 def _solved(loop: TileLoop, factors: Factors, columns: list[Tile]) -> Grid:
     """U⁻¹ L⁻¹ P of each tall column, tile by tile of the steps."""
     steps, made = range(len(factors.cuts)), {}
