@@ -102,7 +102,7 @@ def of(f, *args, **options):
 BY_VALUE = [
     (of(branch, X), TraceError, ["shape ()", "`if`", HERE, "in branch", "np.where(condition, a, b)"]),
     (of(loop, X), TraceError, ["`while`", HERE, "in loop", "np.where"]),
-    (of(lambda x: np.sum(x) * np.any(x > 0), X), TraceError, ["np.any", HERE, "np.where"]),
+    (of(lambda x: np.sum(x) * np.array_equal(x, X), X), TraceError, ["np.array_equal", HERE, "np.where"]),
     (of(lambda x: np.sum(x) if np.allclose(x, 0) else 0.0, X), TraceError, ["np.allclose", HERE, "np.where"]),
     (of(lambda x: float(x[0]), X), TraceError, ["float(x)", "shape ()", HERE, "keep the array"]),
     (of(lambda x: int(x[0]) * x[1], X), TraceError, ["int(x)", HERE, "outside the traced function"]),
@@ -139,9 +139,9 @@ BY_VALUE = [
 ]
 WITHOUT_RULE = [
     (
-        of(lambda x: np.sum(np.sort(x)), X),
+        of(lambda x: np.sum(np.unwrap(x)), X),
         UnsupportedError,
-        ["np.sort", "no derivative rule", HERE, "functions that have one"],
+        ["np.unwrap", "no derivative rule", HERE, "functions that have one"],
     ),
     (
         of(lambda x: np.sum(np.nextafter(x, 1)), X),

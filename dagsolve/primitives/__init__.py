@@ -14,6 +14,8 @@ from dagsolve.primitives import (
     determinant,
     eigh,
     elementary,
+    fourier,
+    full_rank,
     generators,
     hermitian,
     householder,
@@ -24,8 +26,10 @@ from dagsolve.primitives import (
     lstsq,
     lu,
     minimum_norm,
+    ordering,
     permutation,
     pivoted_qr,
+    positive_solve,
     pseudo_inverse,
     qr,
     qr_triangle,
@@ -40,6 +44,7 @@ from dagsolve.primitives import (
     svd,
     triangle_product,
     triangles,
+    triangular_product,
 )
 
 PRIMITIVES: dict[str, Primitive] = {
@@ -56,9 +61,12 @@ PRIMITIVES: dict[str, Primitive] = {
         shaping,
         indexing,
         permutation,
+        ordering,
         contraction,
+        fourier,
         triangles,
         triangle_product,
+        triangular_product,
         hermitian,
         solve_triangular,
         rank_update,
@@ -66,6 +74,7 @@ PRIMITIVES: dict[str, Primitive] = {
         cholesky_inverse,
         lu,
         solve,
+        positive_solve,
         inverse,
         log_determinant,
         determinant,
@@ -73,12 +82,13 @@ PRIMITIVES: dict[str, Primitive] = {
         qr,
         qr_triangle,
         householder,
+        full_rank,
         lq,
         eigh,
         svd,
         pivoted_qr,
-        minimum_norm,
         lstsq,
+        minimum_norm,
     )
     for primitive in family.PRIMITIVES
 }

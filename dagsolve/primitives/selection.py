@@ -156,6 +156,7 @@ logical_not = _undifferentiable(np.logical_not, "x -> y", one_truth)
 logical_xor = _undifferentiable(np.logical_xor, "a, b -> y", truths)
 isnan = _undifferentiable(np.isnan, "x -> y", numbers)
 isinf = _undifferentiable(np.isinf, "x -> y", numbers)
+signbit = _undifferentiable(np.signbit, "x -> y", numbers)
 isfinite = _undifferentiable(np.isfinite, "x -> y", numbers)
 
 PRIMITIVES = (
@@ -175,4 +176,5 @@ PRIMITIVES = (
     isnan,
     isinf,
     isfinite,
+    signbit,
 )

@@ -54,6 +54,16 @@ def log_ndtr_rule(xp: Namespace, saved: Saved, v: Array) -> Array:
     return v * (1 / math.sqrt(2 * math.pi) * xp.exp(-0.5 * (saved.x * saved.x) - saved.y))
 
 
+def i0_rule(xp: Namespace, saved: Saved, v: Array) -> Array:
+    return v * i1(saved.x)
+
+
+def i1_rule(xp: Namespace, saved: Saved, v: Array) -> Array:
+    # I₁(x) / x is 1/2 at the origin.
+    zero = saved.x == 0
+    return v * (i0(saved.x) - xp.where(zero, 0.5, saved.y / xp.where(zero, 1, saved.x)))
+
+
 def polygamma_forward(xp: Namespace, x: Array, *, n: int) -> Array:
     """The n-th derivative of digamma."""
     made = special_functions(xp).polygamma(n, x)  # always double
@@ -122,6 +132,8 @@ polygamma = special(
 expit = special("expit", expit_rule, ("y",), anywhere)
 erf = special("erf", erf_rule, ("x",), anywhere)
 ndtr = special("ndtr", ndtr_rule, ("x",), anywhere)
+i0 = special("i0", i0_rule, ("x",), anywhere, replaces=(scipy.special.i0, np.i0))
+i1 = special("i1", i1_rule, ("x", "y"), anywhere)
 log_ndtr = special("log_ndtr", log_ndtr_rule, ("x", "y"), anywhere)
 
-PRIMITIVES = (gammaln, digamma, polygamma, expit, erf, ndtr, log_ndtr)
+PRIMITIVES = (gammaln, digamma, polygamma, expit, erf, i0, i1, ndtr, log_ndtr)

@@ -11,8 +11,9 @@ import numpy as np
 
 from dagsolve.errors import TraceError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
+from dagsolve.tracing import fourier, lines, order, pointwise, products
 from dagsolve.tracing.composed import COMPOSED, astype, matrix_transpose, power, reshape, transpose
-from dagsolve.tracing.composed import METHODS as METHODS
+from dagsolve.tracing.composed import METHODS as COMPOSED_METHODS
 from dagsolve.tracing.contractions import matmul
 from dagsolve.tracing.indexing import getitem
 from dagsolve.tracing.scope import source_scope
@@ -26,24 +27,29 @@ __all__ = [
 REPLACED: dict[Any, Any] = {f: p for p in PRIMITIVES.values() for f in p.replaces}
 
 
-def _sign(x: Any) -> Any:
-    """x / |x|, and 0 at 0; constant where x is real, while of a complex x it turns with x."""
-    if x.dtype.kind != "c":
-        return PRIMITIVES["sign"](x)
-    size = PRIMITIVES["absolute"](x)
-    return x / PRIMITIVES["where"](size == 0, 1.0, size)
-
-
 _UFUNCS: dict[Any, Callable[..., Any]] = {
-    np.sign: _sign,
+    **pointwise.UFUNCS,
     np.power: power,
     np.float_power: power,
     np.matmul: matmul,
-    np.positive: lambda x: x,
 }
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    **COMPOSED,
+    **pointwise.FUNCTIONS,
+    **products.FUNCTIONS,
+    **order.FUNCTIONS,
+    **lines.FUNCTIONS,
+    **fourier.FUNCTIONS,
+}
+METHODS = {**COMPOSED_METHODS, **products.METHODS}
+bitwise_and, bitwise_or = _UFUNCS[np.bitwise_and], _UFUNCS[np.bitwise_or]
+bitwise_xor, invert = _UFUNCS[np.bitwise_xor], _UFUNCS[np.invert]
 BY_UFUNC = {f: p for f, p in REPLACED.items() if isinstance(f, np.ufunc) and f not in _UFUNCS}
-_ASKING = {np.all, np.any, np.allclose, np.array_equal, np.isclose, np.nonzero, np.argwhere, np.flatnonzero}
-_REDUCE = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
+_ASKING = {np.allclose, np.array_equal, np.nonzero, np.argwhere, np.flatnonzero}
+_REDUCE = {
+    np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
+    np.logical_and: np.all, np.logical_or: np.any,
+}  # fmt: skip
 
 
 def call_ufunc(
@@ -61,7 +67,7 @@ def call_ufunc(
         if composed is not None:
             return composed(*inputs)
     if method == "reduce" and ufunc in _REDUCE:
-        return COMPOSED[_REDUCE[ufunc]](*inputs, **kwargs)
+        return _FUNCTIONS[_REDUCE[ufunc]](*inputs, **kwargs)
     if kwargs.get("out") is not None:
         raise UnsupportedError(
             f"np.{ufunc.__name__}(…, out=…) or an in-place operation into an array with a traced value "
@@ -85,7 +91,7 @@ def call_function(tracer: Any, func: Callable[..., Any], args: Any, kwargs: Any)
 
     Raises UnsupportedError naming the function and the user's line.
     """
-    composed = COMPOSED.get(func)
+    composed = _FUNCTIONS.get(func)
     if composed is not None:
         try:
             return composed(*args, **kwargs)

@@ -13,7 +13,7 @@ import numpy as np
 from dagsolve.errors import ShapeError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.tracing.contractions import cross_products, dot, einsum, inner, matmul, outer, tensordot
-from dagsolve.tracing.factorisations import cholesky, eigh, eigvalsh, qr
+from dagsolve.tracing.factorisations import cholesky, eigh, eigvalsh, lstsq, qr, svd, svdvals
 from dagsolve.tracing.indexing import getitem
 from dagsolve.tracing.scope import source_scope
 from dagsolve.tracing.systems import pinv, slogdet, solve
@@ -22,7 +22,7 @@ _P = PRIMITIVES
 Axis = int | Sequence[int] | None
 
 
-def _axes(x: Any, axis: Axis) -> tuple[int, ...] | None:
+def axes_of(x: Any, axis: Axis) -> tuple[int, ...] | None:
     """Axes counted from the end; None stays None."""
     if axis is None:
         return None
@@ -35,7 +35,7 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...] | None:
     return tuple(sorted(int(k) % x.ndim - x.ndim for k in axes))
 
 
-def _one_axis(x: Any, axis: Any, extra: int = 0) -> int:
+def one_axis(x: Any, axis: Any, extra: int = 0) -> int:
     """An axis of an array of ndim + extra, non-negative."""
     n = int(x.ndim) + extra
     if not -n <= axis < n:
@@ -59,7 +59,7 @@ def power(x: Any, p: Any) -> Any:
     return _P["power"](x, p)
 
 
-def _reduction(name: str) -> Callable[..., Any]:
+def reduction(name: str) -> Callable[..., Any]:
     def reduce(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = False) -> Any:
         if out is not None:
             raise UnsupportedError(
@@ -67,7 +67,7 @@ def _reduction(name: str) -> Callable[..., Any]:
             )
         if dtype is not None and np.dtype(dtype) != a.dtype:
             a = astype(a, dtype)
-        axes = _axes(a, axis)
+        axes = axes_of(a, axis)
         if a.ndim == 0 or axes == ():
             return a
         return _P[name](a, axis=axes, keepdims=keepdims is True)
@@ -75,7 +75,7 @@ def _reduction(name: str) -> Callable[..., Any]:
     return reduce
 
 
-sum_ = _reduction("sum")
+sum_ = reduction("sum")
 
 
 def mean(a: Any, axis: Axis = None, dtype: Any = None, out: None = None, keepdims: Any = False) -> Any:
@@ -97,7 +97,7 @@ def std(
 
 
 def _count(a: Any, axis: Axis) -> float:
-    axes = _axes(a, axis)
+    axes = axes_of(a, axis)
     return float(a.size if axes is None else math.prod(a.shape[k] for k in axes))
 
 
@@ -120,7 +120,7 @@ def _reshape_method(x: Any, *shape: Any, order: str = "C", copy: Any = None) -> 
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    permutation = tuple(range(x.ndim))[::-1] if axes is None else tuple(_one_axis(x, k) for k in axes)
+    permutation = tuple(range(x.ndim))[::-1] if axes is None else tuple(one_axis(x, k) for k in axes)
     if sorted(permutation) != list(range(x.ndim)):
         raise ShapeError(
             f"transpose: axes {axes} are not a permutation for shape {x.shape} (at {source_scope()})"
@@ -140,14 +140,14 @@ def matrix_transpose(x: Any) -> Any:
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     order = list(range(x.ndim))
-    a, b = _one_axis(x, axis1), _one_axis(x, axis2)
+    a, b = one_axis(x, axis1), one_axis(x, axis2)
     order[a], order[b] = order[b], order[a]
     return transpose(x, order)
 
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    sources = [_one_axis(x, k) for k in ([source] if isinstance(source, int) else source)]
-    targets = [_one_axis(x, k) for k in ([destination] if isinstance(destination, int) else destination)]
+    sources = [one_axis(x, k) for k in ([source] if isinstance(source, int) else source)]
+    targets = [one_axis(x, k) for k in ([destination] if isinstance(destination, int) else destination)]
     order = [k for k in range(x.ndim) if k not in sources]
     for target, k in sorted(zip(targets, sources, strict=True)):
         order.insert(target, k)
@@ -157,7 +157,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 def expand_dims(x: Any, axis: Any) -> Any:
     axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
     ndim = x.ndim + len(axes)
-    put = {_one_axis(x, k, len(axes)) for k in axes}
+    put = {one_axis(x, k, len(axes)) for k in axes}
     lengths = iter(x.shape)
     return reshape(x, [1 if k in put else next(lengths) for k in range(ndim)])
 
@@ -166,7 +166,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     gone = (
         [k for k, n in enumerate(x.shape) if n == 1]
         if axis is None
-        else [k % x.ndim for k in (_axes(x, axis) or ())]
+        else [k % x.ndim for k in (axes_of(x, axis) or ())]
     )
     return reshape(x, [n for k, n in enumerate(x.shape) if k not in gone])
 
@@ -191,7 +191,7 @@ def concatenate(
     parts = [x if hasattr(x, "shape") else np.asarray(x) for x in arrays]
     if axis is None:
         parts, axis = [np.reshape(x, -1) for x in parts], 0
-    return _P["concatenate"](*parts, axis=_one_axis(parts[0], axis) - parts[0].ndim)
+    return _P["concatenate"](*parts, axis=one_axis(parts[0], axis) - parts[0].ndim)
 
 
 def stack(arrays: Sequence[Any], axis: int = 0, out: None = None) -> Any:
@@ -210,23 +210,31 @@ def hstack(arrays: Sequence[Any]) -> Any:
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    if a.ndim != 2 or offset != 0:
-        raise UnsupportedError(
-            f"np.diagonal with offset={offset} of an array of shape {a.shape} (at {source_scope()}). "
-            "Only offset 0 of a matrix."
-        )
-    n = min(a.shape)
-    return _P["diagonal"](a if a.shape == (n, n) else getitem(a, (slice(n), slice(n))))
+    """The diagonal `offset` columns to the right, along a new last axis."""
+    if a.ndim < 2:
+        raise ShapeError(f"diagonal: an array of shape {a.shape} has no two axes (at {source_scope()})")
+    a = moveaxis(a, (axis1, axis2), (-2, -1))
+    rows, columns = max(-offset, 0), max(offset, 0)
+    n = max(min(a.shape[-2] - rows, a.shape[-1] - columns), 0)
+    part = (..., slice(rows, rows + n), slice(columns, columns + n))
+    return _P["diagonal"](a if a.shape[-2:] == (n, n) else getitem(a, part))
 
 
 def diag(v: Any, k: int = 0) -> Any:
-    if k != 0:
-        raise UnsupportedError(f"np.diag with k={k} (at {source_scope()}). Only the main diagonal.")
-    return diagonal(v) if v.ndim == 2 else _P["diagonal_matrix"](v)
+    if v.ndim == 2:
+        return diagonal(v, k)
+    made = _P["diagonal_matrix"](v)
+    if k == 0:
+        return made
+    n, size = v.shape[0], v.shape[0] + abs(k)
+    index = ((max(-k, 0), max(-k, 0) + n, 1), (max(k, 0), max(k, 0) + n, 1))
+    return _P["place"](made, index=index, shape=(size, size))
 
 
-def trace(a: Any, offset: int = 0) -> Any:
-    return sum_(diagonal(a, offset))
+def trace(
+    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None
+) -> Any:
+    return sum_(diagonal(a, offset, axis1, axis2), -1, dtype, out)
 
 
 def _triangle(name: str) -> Callable[..., Any]:
@@ -284,7 +292,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 METHODS: dict[str, Callable[..., Any]] = {
-    "sum": sum_, "mean": mean, "var": var, "std": std, "max": _reduction("amax"), "min": _reduction("amin"),
+    "sum": sum_, "mean": mean, "var": var, "std": std, "max": reduction("amax"), "min": reduction("amin"),
     "reshape": _reshape_method, "ravel": lambda x, order="C": reshape(x, -1, order),
     "flatten": lambda x, order="C": reshape(x, -1, order), "transpose": _transpose_method,
     "swapaxes": swapaxes, "squeeze": squeeze, "dot": dot, "astype": astype,
@@ -297,19 +305,20 @@ METHODS: dict[str, Callable[..., Any]] = {
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     if out is not None:
         raise UnsupportedError(f"np.cumsum with out= (at {source_scope()}). Use the result that it returns.")
-    a, axis = (reshape(a, -1), 0) if axis is None else (a, _one_axis(a, axis))
+    a, axis = (reshape(a, -1), 0) if axis is None else (a, one_axis(a, axis))
     return _P["cumsum"](a if dtype is None else astype(a, dtype), axis=axis - a.ndim)
 
 
 def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
-    a, axis = (reshape(a, -1), 0) if axis is None else (a, _one_axis(a, axis))
-    return getitem(a, (*(slice(None),) * axis, np.asarray(indices)))
+    a, axis = (reshape(a, -1), 0) if axis is None else (a, one_axis(a, axis))
+    traced = hasattr(indices, "__dagsolve_recorder__")
+    return getitem(a, (*(slice(None),) * axis, indices if traced else np.asarray(indices)))
 
 
 COMPOSED: dict[Any, Callable[..., Any]] = {
     np.sum: sum_, np.mean: mean, np.var: var, np.std: std,
-    np.max: _reduction("amax"), np.min: _reduction("amin"),
-    np.amax: _reduction("amax"), np.amin: _reduction("amin"), np.reshape: reshape,
+    np.max: reduction("amax"), np.min: reduction("amin"),
+    np.amax: reduction("amax"), np.amin: reduction("amin"), np.reshape: reshape,
     np.ravel: lambda a, order="C": reshape(a, -1, order), np.transpose: transpose,
     np.matrix_transpose: matrix_transpose, np.linalg.matrix_transpose: matrix_transpose,
     np.swapaxes: swapaxes, np.moveaxis: moveaxis, np.expand_dims: expand_dims, np.squeeze: squeeze,
@@ -320,12 +329,14 @@ COMPOSED: dict[Any, Callable[..., Any]] = {
     np.diagonal: diagonal, np.diag: diag, np.trace: trace,
     np.tril: _triangle("tril"), np.triu: _triangle("triu"),
     np.where: where, np.clip: clip, np.copy: lambda a, order="K", subok=False: a, np.astype: astype,
-    np.zeros_like: _like(0.0), np.ones_like: _like(1.0), np.full_like: full_like, np.take: take,
+    np.empty_like: _like(0.0), np.zeros_like: _like(0.0), np.ones_like: _like(1.0),
+    np.full_like: full_like, np.take: take,
     np.cumsum: cumsum,
     np.dot: dot, np.inner: inner, np.outer: outer,
     np.vdot: lambda a, b: inner(np.conj(reshape(a, -1)), np.reshape(b, -1)),
     np.tensordot: tensordot, np.einsum: einsum, np.linalg.norm: norm,
     np.linalg.cholesky: cholesky, np.linalg.qr: qr, np.linalg.eigh: eigh, np.linalg.eigvalsh: eigvalsh,
+    np.linalg.svd: svd, np.linalg.svdvals: svdvals, np.linalg.lstsq: lstsq,
     np.linalg.solve: solve, np.linalg.slogdet: slogdet, np.linalg.pinv: pinv,
     np.linalg.matmul: matmul, np.linalg.outer: outer, np.linalg.multi_dot: cross_products,
     np.linalg.diagonal: diagonal, np.linalg.trace: trace,

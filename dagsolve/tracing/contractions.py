@@ -95,11 +95,11 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any =
             f"np.einsum: subscripts {text!r} do not describe operands of shapes {shapes} "
             f"(at {source_scope()})"
         )
-    if any(len(set(t)) != len(t) for t in (*terms, result)):
+    if len(set(result)) != len(result):
         raise UnsupportedError(
-            f"np.einsum with a letter repeated in one operand in {text!r} (at {source_scope()}). "
-            "Use np.diagonal."
+            f"np.einsum with a letter repeated in the result of {text!r} (at {source_scope()}). Use np.diag."
         )
+    terms, arrays = map(list, zip(*map(_distinct, terms, arrays), strict=True))
     term, value = terms[0], arrays[0]
     for k, (right, array) in enumerate(zip(terms[1:], arrays[1:], strict=True), start=1):
         later = set("".join(terms[k + 1 :])) | set(result)
@@ -108,6 +108,17 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, dtype: Any =
         value = PRIMITIVES["einsum"](value, array, subscripts=f"{term},{right}->{kept}")
         term = kept
     return value if len(arrays) > 1 else _one_operand(value, term, result)
+
+
+def _distinct(term: str, value: Any) -> tuple[str, Any]:
+    """An operand with the diagonals that its repeated letters name, each letter once."""
+    for c in dict.fromkeys(c for c in term if term.count(c) > 1):
+        while term.count(c) > 1:
+            i = term.index(c)
+            j = term.index(c, i + 1)
+            value = np.diagonal(value, 0, i, j)
+            term = term[:i] + term[i + 1 : j] + term[j + 1 :] + c
+    return term, value
 
 
 def _one_operand(value: Any, term: str, result: str) -> Any:

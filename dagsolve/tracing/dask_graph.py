@@ -7,7 +7,6 @@ tracing. The graph is taken unoptimised, since fusion duplicates work and can sw
 """
 
 import functools
-import operator
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 from dask._task_spec import Alias, DataNode, GraphNode, Task, TaskRef, convert_legacy_graph
-from dask.array import chunk
 from dask.array.dispatch import (
     concatenate_lookup,
     divide_lookup,
@@ -26,6 +24,8 @@ from dask.array.dispatch import (
     tensordot_lookup,
 )
 from dask.highlevelgraph import HighLevelGraph
+from dask.utils import apply as apply_legacy
+from toolz.functoolz import Compose  # type: ignore[import-untyped]
 
 from dagsolve import linalg
 from dagsolve.errors import DagsolveError, UnknownSpecError, UnsupportedError
@@ -33,12 +33,15 @@ from dagsolve.linalg.tiled.anchors import Anchored, Group
 from dagsolve.primitives.derived import apply, find
 from dagsolve.specs import Spec, spec, spec_of
 from dagsolve.tracing.anchors import recorded
+from dagsolve.tracing.capture import COPY_BYTES
+from dagsolve.tracing.dask_functions import DASK_FUNCTIONS
 from dagsolve.tracing.record import Recorder
 from dagsolve.tracing.tracer import Tracer
 
 Key = Any  # a Dask key: text, or a tuple of text and numbers
 _PATCHED = {name: getattr(linalg, name) for name in ("cholesky", "solve_triangular")}
 _PATCH_LOCK = threading.RLock()
+_CREATION = (np.full_like, np.zeros_like, np.ones_like, np.full, np.zeros, np.ones, np.eye, np.arange)
 _REFUSED = {"_getitem_with_mask", "rechunk_transfer", "rechunk_unpack"}
 
 concatenate_lookup.register(Tracer, np.concatenate)
@@ -73,7 +76,10 @@ class DaskGraph:
     """An unoptimised Dask graph: its nodes by key, and the specs that its layers declare."""
 
     def __init__(self, graph: Any) -> None:
-        self.nodes: dict[Key, GraphNode] = convert_legacy_graph(dict(graph))
+        tasks = dict(graph)
+        self.nodes: dict[Key, GraphNode] = convert_legacy_graph(tasks)
+        for key in tasks.keys() - self.nodes.keys():  # futures of persisted chunks
+            self.nodes[key] = DataNode(key, tasks[key])
         layers = graph.layers if isinstance(graph, HighLevelGraph) else {}
         self.groups: dict[Key, Anchored] = {
             key: node.func
@@ -123,16 +129,15 @@ class DaskGraph:
         node = self.nodes[key]
         if isinstance(node, DataNode):
             value = node.value
-            return (
-                spec_of(value)
-                if hasattr(value, "dtype") or isinstance(value, (int, float, complex))
-                else None
-            )
+            known = hasattr(value, "dtype") or isinstance(value, (int, float, complex))
+            return spec_of(value) if known else self._annotated_spec(key)
         if isinstance(node, Alias):
-            return self.declared_spec(node.target)
+            return self.declared_spec(node.target) or self._annotated_spec(key)
         if key in self.groups:
             (tile,) = node.dependencies
             return self.declared_spec(tile)
+        if _makes_constants(node):
+            return spec_of(node({}))
         return self._abstract_spec(node) or self._annotated_spec(key)
 
     def _abstract_spec(self, node: GraphNode) -> Spec | None:
@@ -175,9 +180,11 @@ def interpret(
     outputs: Sequence[Key],
     leaves: Mapping[Key, Tracer],
     scope_of: Callable[[Key], int | None] = lambda key: None,
+    apart: Collection[Key] = (),
 ) -> dict[Key, Any]:
     """Values of the output keys: tracers where they depend on a leaf.
 
+    Keys `apart` get values of their own, also where their tasks hand on a value as it is.
     Raises UnsupportedError naming the task and its function, UnknownSpecError for an operand of unknown
     shape.
     """
@@ -200,11 +207,14 @@ def interpret(
                 continue
             read = {d: values[d] if d in values else _outside(recorder, graph, d) for d in dependencies}
             recorder.scope = scope_of(key)
+            count = recorder.columns.value_count
             if anchored is None:
                 values[key] = _run(key, node, read)
             else:
                 made = groups[anchored.group] = recorded(recorder, anchored.group, read.__getitem__)
                 values[key] = made[anchored.k]
+            if key in apart and values[key].id < count:
+                values[key] = values[key] * 1.0
     recorder.scope = None
     return {key: values[key] if key in values else None for key in outputs}
 
@@ -246,6 +256,10 @@ def _mapped_function(func: Any) -> Any:
     if isinstance(func, functools.partial):
         inner = _mapped_function(func.func)
         return func if inner is func.func else functools.partial(inner, *func.args, **func.keywords)
+    if isinstance(func, Compose):
+        parts = (func.first, *func.funcs)
+        mapped = tuple(map(_mapped_function, parts))
+        return func if mapped == parts else Compose(mapped[::-1])
     try:
         return _FUNCTIONS.get(func, func)
     except TypeError:  # an unhashable callable
@@ -255,7 +269,7 @@ def _mapped_function(func: Any) -> Any:
 _ORIGINAL = {name: getattr(scipy.linalg, name) for name in _PATCHED}
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **{original: _PATCHED[name] for name, original in _ORIGINAL.items()},
-    chunk.getitem: operator.getitem,
+    **DASK_FUNCTIONS,
 }
 
 
@@ -265,11 +279,26 @@ def _generator(node: GraphNode) -> Any:
     return func if isinstance(func, functools.partial) and func.func is apply else None
 
 
+def _makes_constants(node: GraphNode) -> bool:
+    """Whether a task only makes zeros, ones or the like: it is run while tracing, for it loads nothing."""
+    if not isinstance(node, Task) or node.dependencies:
+        return False
+    func = node.args[0] if node.func is apply_legacy else node.func
+    return any(func is known for known in _CREATION)
+
+
+def _is_small(value: Any) -> bool:
+    """Whether data in the graph is read as a constant: quantiles' levels, edges of bins, indices."""
+    return isinstance(value, np.ndarray) and value.nbytes <= COPY_BYTES
+
+
 def _outside(recorder: Recorder, graph: DaskGraph, key: Key) -> Any:
     """A value that depends on no leaf: literal data as it is, anything else as a constant read by key."""
     node = graph.nodes[key]
-    if isinstance(node, DataNode) and graph.declared_spec(key) is None:
+    if isinstance(node, DataNode) and (graph.declared_spec(key) is None or _is_small(node.value)):
         return node.value
+    if _makes_constants(node):
+        return node({})
     found = graph.declared_spec(key)
     if found is None:
         raise UnknownSpecError(

@@ -87,43 +87,69 @@ def _integer(entry: Any, n: int, entries: tuple[Any, ...]) -> int:
 
 def _fancy(x: Any, entries: tuple[Any, ...], arrays: list[int]) -> Any:
     if len(arrays) > 1:
-        raise UnsupportedError(
-            f"{len(arrays)} index arrays at once on a traced array (at {source_scope()}). "
-            "Index one axis at a time."
-        )
+        return _points(x, entries, arrays)
     (at,) = arrays
-    indices = entries[at]
-    if hasattr(indices, "__dagsolve_recorder__"):
-        raise UnsupportedError(
-            f"a traced array as an index (at {source_scope()}): its values are not known while tracing. "
-            "Use np.where for masks, or compute the indices outside the traced function."
-        )
-    indices = np.asarray(indices)
     others = (*entries[:at], slice(None), *entries[at + 1 :])
     if Ellipsis in [e for e in entries if e is Ellipsis] or any(e is None for e in entries):
         raise UnsupportedError(
             f"an index array beside None or Ellipsis on a traced array (at {source_scope()})."
         )
-    if indices.dtype == bool:
-        if indices.ndim != 1 or len(indices) != x.shape[at]:
-            raise UnsupportedError(
-                f"a boolean index array must have shape ({x.shape[at]},) here, got {indices.shape} "
-                f"(at {source_scope()})."
-            )
-        indices = np.flatnonzero(indices)
-    if indices.dtype.kind not in "iu":
-        raise ArgumentError(
-            f"an index array must hold integers or booleans, got {indices.dtype} (at {source_scope()})"
-        )
-    n = x.shape[at]
-    if indices.size and not (-n <= indices.min() and indices.max() < n):
-        raise ArgumentError(f"an index array reaches out of an axis of length {n} (at {source_scope()})")
+    indices = _places(entries[at], x.shape[at])
     basic = getitem(x, others) if any(e != slice(None) for k, e in enumerate(others) if k != at) else x
     dropped = sum(isinstance(e, (int, np.integer)) for e in entries[:at])
     axis = at - dropped - basic.ndim
-    taken = PRIMITIVES["take"](basic, np.where(indices < 0, indices + n, indices), axis=axis)
+    taken = PRIMITIVES["take"](basic, indices, axis=axis)
     chosen = [k for k, e in enumerate(entries) if k == at or isinstance(e, (int, np.integer))]
     if chosen[-1] - chosen[0] == len(chosen) - 1:
         return taken
     first = at - dropped  # integers apart from the array: NumPy then puts the array's axes in front
     return np.moveaxis(taken, range(first, first + indices.ndim), range(indices.ndim))
+
+
+def _places(entry: Any, n: int) -> Any:
+    """An index array as non-negative integers; a traced one, whose values nobody knows yet, as it is."""
+    if hasattr(entry, "__dagsolve_recorder__"):
+        if entry.dtype.kind not in "iu":
+            raise UnsupportedError(
+                f"a traced array as an index (at {source_scope()}): its values are not known while tracing. "
+                "Use np.where for masks, or compute the indices outside the traced function."
+            )
+        return entry
+    indices = np.asarray(entry)
+    if indices.dtype == bool:
+        if indices.ndim != 1 or len(indices) != n:
+            raise UnsupportedError(
+                f"a boolean index array must have shape ({n},) here, got {indices.shape} "
+                f"(at {source_scope()})."
+            )
+        indices = np.flatnonzero(indices)
+    if indices.dtype.kind not in "iu" and indices.size:
+        raise ArgumentError(
+            f"an index array must hold integers or booleans, got {indices.dtype} (at {source_scope()})"
+        )
+    if indices.size and not (-n <= indices.min() and indices.max() < n):
+        raise ArgumentError(f"an index array reaches out of an axis of length {n} (at {source_scope()})")
+    return np.where(indices < 0, indices + n, indices).astype(np.intp)
+
+
+def _points(x: Any, entries: tuple[Any, ...], arrays: list[int]) -> Any:
+    """x at points that several index arrays name together: one take along their axes laid together."""
+    if any(e is None or e is Ellipsis for e in entries) or any(
+        isinstance(e, (int, np.integer)) for e in entries
+    ):
+        raise UnsupportedError(
+            f"{len(arrays)} index arrays beside integers, None or Ellipsis on a traced array "
+            f"(at {source_scope()}). Index in two steps."
+        )
+    x = getitem(x, tuple(slice(None) if k in arrays else e for k, e in enumerate(entries)))
+    lengths = [x.shape[k] for k in arrays]
+    places = [_places(entries[k], n) for k, n in zip(arrays, lengths, strict=True)]
+    flat = places[0]
+    for more, n in zip(places[1:], lengths[1:], strict=True):
+        flat = flat * n + more
+    together = arrays[-1] - arrays[0] == len(arrays) - 1
+    first = arrays[0] if together else 0  # NumPy puts the axes of arrays that stand apart in front
+    moved = np.moveaxis(x, arrays, range(first, first + len(arrays)))
+    rest = tuple(moved.shape)
+    merged = np.reshape(moved, (*rest[:first], -1, *rest[first + len(arrays) :]))
+    return PRIMITIVES["take"](merged, flat, axis=first - merged.ndim)

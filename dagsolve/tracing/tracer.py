@@ -76,12 +76,24 @@ class Tracer:
     __sub__, __rsub__ = _binary("subtract"), _reflected("subtract")
     __mul__, __rmul__ = _binary("multiply"), _reflected("multiply")
     __truediv__, __rtruediv__ = _binary("divide"), _reflected("divide")
+    __mod__, __rmod__ = _binary("remainder"), _reflected("remainder")
+    __floordiv__, __rfloordiv__ = _binary("floor_divide"), _reflected("floor_divide")
     __neg__, __abs__ = _unary("negative"), _unary("absolute")
     __gt__, __ge__ = _binary("greater"), _binary("greater_equal")
     __lt__, __le__ = _binary("less"), _binary("less_equal")
     __eq__, __ne__ = _binary("equal"), _binary("not_equal")
-    __and__, __or__ = _binary("logical_and"), _binary("logical_or")
-    __invert__ = _unary("logical_not")
+
+    def __and__(self, other: Any) -> Any:
+        return calls.bitwise_and(self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return calls.bitwise_or(self, other)
+
+    def __xor__(self, other: Any) -> Any:
+        return calls.bitwise_xor(self, other)
+
+    def __invert__(self) -> Any:
+        return calls.invert(self)
 
     def __pos__(self) -> "Tracer":
         return self

@@ -35,7 +35,16 @@ DIFFERENTIABLE = [case for case in CASES if case.values[0].differentiable]
 PULLED_BY_KERNEL = [case for case in CASES if case.values[0].pullback_kernel is not None]
 RUN_BY_KERNEL = [case for case in CASES if case.values[0].forward_kernel is not None]
 # What the array API standard lacks: adding at repeated indices, mixed kinds of powers, SciPy's functions.
-BEYOND_STANDARD = {"add_at", "take", "power", "exp2", "cbrt", *(p.name for p in special.PRIMITIVES)}
+BEYOND_STANDARD = {
+    "add_at",
+    "take",
+    "add_along",
+    "take_along",
+    "power",
+    "exp2",
+    "cbrt",
+    *(p.name for p in special.PRIMITIVES),
+}
 STANDARD = [case for case in DIFFERENTIABLE if case.values[0].name not in BEYOND_STANDARD]
 STACKED = [
     case

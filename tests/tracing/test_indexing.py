@@ -105,7 +105,7 @@ def test_rows_by_iteration_and_length():
         ((0, -6), ArgumentError, "index -6 is out of range for an axis of length 5"),
         ([0, 3], ArgumentError, "reaches out of an axis of length 3"),
         ("a", ArgumentError, "must be an integer, a slice"),
-        ((np.array([0]), np.array([1])), UnsupportedError, "2 index arrays at once"),
+        ((np.array([0]), np.array([1]), 0), UnsupportedError, "2 index arrays beside integers"),
         (np.ones(SHAPE, bool), UnsupportedError, r"must have shape \(3,\)"),
         (np.ones(4, bool), UnsupportedError, r"must have shape \(3,\) here, got \(4,\)"),
         ((True, 0), UnsupportedError, "boolean index"),
