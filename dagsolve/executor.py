@@ -158,7 +158,7 @@ class SerialExecutor:
         """Every output of the plan, by value id; see `Executor.execute`."""
         checked_leaves(plan, leaves)
         report, memory, start = RunReport(plan=plan), ResidentMemory(), time.perf_counter()
-        given = _computed(leaves, graph)
+        given = _computed({v: leaves[v] for v in plan.read_leaves}, graph)
         with self._watch(plan, progress) as shown:
             listen = recording(report, shown)
             with (

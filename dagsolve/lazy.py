@@ -69,7 +69,7 @@ class LazyRun:
         executor = executor_for(options)
         plan = plan_graph(graph, options, executor)
         leaves = {v: self._leaves[v] for v in plan.leaves}
-        tasks = optimised(self._source, referred(leaves))
+        tasks = optimised(self._source, referred({v: leaves[v] for v in plan.read_leaves}))
         values = executor.execute(plan, leaves, graph=tasks, progress=options.progress)
         self.last_report = executor.last_report
         return [layout.join(values) for layout in layouts]

@@ -137,7 +137,8 @@ def run(
 ) -> tuple[list[Array], list[Array]]:
     """Results of the function and derivatives, as arrays."""
     found = bound(compiled, trace, seeds)
-    tasks = optimised(found.loading(), referred(found.leaves)) if found.arrays else None
+    read = {v: found.leaves[v] for v in compiled.plan.read_leaves}
+    tasks = optimised(found.loading(), referred(read)) if found.arrays else None
     values = executor.execute(compiled.plan, found.leaves, graph=tasks, progress=options.progress)
     return [y.join(values) for y in compiled.outputs], [x.join(values) for x in compiled.derivatives]
 

@@ -105,7 +105,7 @@ def _read(who: str, y: Any, arrays: Sequence[Any], source: DaskGraph) -> _Read:
             for key, of in zip(of_x, tile_specs(spec(x.shape, x.dtype), x.chunks), strict=True):
                 if key not in known and key not in inner:
                     known[key] = recorder.input(of, f"xs[{number}]")
-        found = interpret(recorder, source, [*chunk_keys(y), *inner], known)
+        found = interpret(recorder, source, [*chunk_keys(y), *inner], known, apart=inner)
         outputs = []
         for key in chunk_keys(y):
             if found[key] is None:

@@ -87,6 +87,12 @@ class Plan:
     def leaves(self) -> tuple[int, ...]:
         return self.dag.graph.leaves
 
+    @cached_property
+    def read_leaves(self) -> tuple[int, ...]:
+        """The leaves that a block reads or that are outputs themselves: others need not be loaded."""
+        read = {v for block in self.dag.blocks for v in block.reads} | set(self.outputs)
+        return tuple(v for v in self.leaves if v in read)
+
     @property
     def flops(self) -> float:
         return self.dag.flops
