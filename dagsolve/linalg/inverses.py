@@ -5,10 +5,11 @@ All take stacks (..., n, n). Arguments that only steer SciPy's memory are accept
 
 from typing import Any
 
+import dask.array as da
 import numpy as np
 
 from dagsolve.linalg.factorisations import cholesky
-from dagsolve.linalg.operands import call, floating
+from dagsolve.linalg.operands import call, floating, identity
 from dagsolve.linalg.systems import solve
 from dagsolve.namespace import Array
 
@@ -33,7 +34,8 @@ def inv(
         return call("cholesky_inverse", cholesky(a, lower), lower=bool(lower))
     if assume_a in (None, "gen", "general"):
         return call("inv", a)
-    return solve(a, np.eye(a.shape[-1], dtype=a.dtype), lower, assume_a=assume_a)
+    tiles = a.chunks[-1] if isinstance(a, da.Array) and a.ndim == 2 else None
+    return solve(a, identity(a.dtype, a.shape[-1], tiles), lower, assume_a=assume_a)
 
 
 def det(a: Array, overwrite_a: bool = False, check_finite: bool = True) -> Array:

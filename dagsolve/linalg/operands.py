@@ -54,3 +54,10 @@ def hermitian(a: Array) -> Array:
     if recorder is not None and a.id in recorder.inputs and a.ndim >= 2 and a.shape[-1] == a.shape[-2]:
         return PRIMITIVES["hermitian"](a, a)
     return a
+
+
+def identity(dtype: Any, n: int, tiles: tuple[int, ...] | None = None) -> Array:
+    """The identity matrix (n, n): a Dask array of these tiles where they are given."""
+    if tiles is None:
+        return np.eye(n, dtype=dtype)
+    return call("diagonal_matrix", da.ones(n, chunks=(tiles,), dtype=dtype))
