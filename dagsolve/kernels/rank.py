@@ -2,6 +2,7 @@
 
 from dagsolve.errors import FactorisationError
 from dagsolve.namespace import Array, Namespace
+from dagsolve.specs import Spec
 
 
 def refuse_deficient(
@@ -13,9 +14,15 @@ def refuse_deficient(
     stands for max(m, n) ε. Raises FactorisationError with the first pivot that is not, its index and size.
     """
     k = min(triangle.shape[-2:])
-    if not (k and triangle.size):
-        return
-    pivots = xp.abs(xp.linalg.diagonal(triangle[..., :k, :k]))
+    if k and triangle.size:
+        refuse_pivots(xp, who, a, xp.linalg.diagonal(triangle[..., :k, :k]), cond, remedy)
+
+
+def refuse_pivots(
+    xp: Namespace, who: str, a: Array | Spec, pivots: Array, cond: float | None, remedy: str
+) -> None:
+    """The same, given the pivots (..., k), k > 0."""
+    pivots = xp.abs(pivots)
     if cond is None:
         cond = max(a.shape[-2:]) * float(xp.finfo(pivots.dtype).eps)
     largest = xp.max(pivots, axis=-1, keepdims=True)

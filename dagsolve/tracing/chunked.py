@@ -17,7 +17,7 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from dagsolve.graph import CONSTANT, INPUT, LEAVES, Graph, Node
-from dagsolve.linalg.tiled import GATHERING, rule_for
+from dagsolve.linalg.tiled import GATHERED, rule_for
 from dagsolve.linalg.tiled.gathered import in_one_chunk
 from dagsolve.primitives.derived import find
 from dagsolve.primitives.generators import GENERATORS
@@ -155,16 +155,14 @@ class _Builder:
         primitive, params = find(node.primitive), dict(node.params)
         rule = rule_for(primitive, operands)
         if rule is None:
-            self._note_gathering(node)
+            nbytes = sum(self.graph.spec(v).nbytes for v in (*node.operands, *node.results))
+            self.gathered.append(f"{node.primitive}: runs in one chunk of {nbytes:,} bytes ({node.scope})")
             return in_one_chunk(node.primitive, *operands, **params)
-        if primitive.name in GATHERING and any(x.npartitions > 1 for x in operands):
-            self._note_gathering(node)
+        if primitive.name in GATHERED and operands[0].npartitions > 1:
+            nbytes = GATHERED[primitive.name](*operands[0].shape) * operands[0].dtype.itemsize
+            self.gathered.append(f"{node.primitive}: one task gathers {nbytes:,} bytes ({node.scope})")
         made = rule(*operands, **params)
         return made if isinstance(made, tuple) else (made,)
-
-    def _note_gathering(self, node: Node) -> None:
-        nbytes = sum(self.graph.spec(v).nbytes for v in (*node.operands, *node.results))
-        self.gathered.append(f"{node.primitive}: runs in one chunk of {nbytes:,} bytes ({node.scope})")
 
     def _note_scope(self, made: Any, node: Node) -> None:
         scope = self.recorder.columns.scope_table.add(node.scope)

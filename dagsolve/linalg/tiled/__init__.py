@@ -7,7 +7,17 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from dagsolve.linalg.tiled import factor, general, inverse, orthogonal, products, spectral, substitution
+from dagsolve.linalg.tiled import (
+    factor,
+    general,
+    inverse,
+    orthogonal,
+    products,
+    singular,
+    spectral,
+    squares,
+    substitution,
+)
 from dagsolve.linalg.tiled.gathered import chunk_by_chunk, in_one_chunk, is_stacked
 from dagsolve.linalg.tiled.native import NATIVE
 from dagsolve.primitive import Primitive
@@ -31,10 +41,17 @@ TILED: dict[str, Callable[..., Any]] = {
     "triu": products.triu,
     "qr": orthogonal.qr,
     "lq": orthogonal.lq,
+    "qr_triangle": orthogonal.qr_triangle,
     "eigh": spectral.eigh,
+    "svd": singular.svd,
+    "lstsq": squares.lstsq,
+    "minimum_norm": squares.minimum_norm,
 }
 
-GATHERING = frozenset(("eigh",))  # loops over tiles of which one task reads all of them
+GATHERED: dict[str, Callable[[int, int], int]] = {
+    "eigh": lambda m, n: m * n,
+    "svd": lambda m, n: min(m, n) ** 2,
+}  # loops that bring so many items of a matrix (m, n) into one task
 
 
 def rule_for(primitive: Primitive, operands: Sequence[Any]) -> Callable[..., Any] | None:

@@ -59,6 +59,11 @@ def lq(a: Any) -> tuple[Any, Any]:
     return r.conj().T, q.conj().T
 
 
+def qr_triangle(a: Any) -> Any:
+    """R of `qr`; run by Dask, the product with Q's factors is left out."""
+    return qr(a)[1]
+
+
 def _one_column(tiles: Grid, rows: int) -> tuple[Grid, Grid]:
     q, r = panels.tall_skinny([tiles[i, 0] for i in range(rows)])
     top, height, n = [], 0, r.shape[1]

@@ -1,7 +1,7 @@
 """Hermitian eigenproblems of Dask matrices: solved in one task, differentiated tile by tile.
 
-The tiles on and below the diagonal are gathered in the task that solves; w and V are cut into tiles again. The
-pullback is products and divided differences of tiles, and gathers nothing of a real matrix.
+The tiles on and below the diagonal are gathered in the task that solves; w and V are cut into tiles again.
+The pullback is products and divided differences of tiles, and gathers nothing of a real matrix.
 """
 
 from typing import Any

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
-from dagsolve.primitives.anchors import eigh, qr
+from dagsolve.primitives.anchors import eigh, lstsq, qr, triangle
 from dagsolve.primitives.anchors.grid import Label, Tiles
 
 ANCHOR, BUNDLE = "anchor.", "bundle."
@@ -46,6 +46,8 @@ class Rule(NamedTuple):
 
 RULES: Mapping[str, Rule] = {
     "qr": Rule(qr.pushforward, qr.pullback),
+    "triangle": Rule(triangle.pushforward, triangle.pullback, operands=True),
+    "lstsq": Rule(lstsq.pushforward, lstsq.pullback, operands=True),
     "eigh": Rule(eigh.pushforward, eigh.pullback),
 }
 

@@ -123,6 +123,11 @@ def skew(xp: Namespace, m: Grid) -> Grid:
     return made
 
 
+def solved(xp: Namespace, u: Grid, b: Grid, *, transposed: bool) -> Grid:
+    """U⁻¹ B, or U⁻ᴴ B, for an upper triangular U."""
+    return adjoint(xp, divided(xp, adjoint(xp, b), u, transposed=not transposed))
+
+
 def divided(xp: Namespace, b: Grid, u: Grid, *, transposed: bool) -> Grid:
     """B U⁻¹, or B U⁻ᴴ, for an upper triangular U: a column of tiles after the other."""
     count = 1 + max((j for _, j in u), default=-1)

@@ -1,0 +1,61 @@
+"""A triangle or a tile of one, handed on if the pivots of the whole triangle tell of full rank: Y = X.
+
+The check of `dagsolve.kernels.rank` for factors in tiles, whose pivots P come as a vector.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from dagsolve.kernels.rank import refuse_pivots
+from dagsolve.namespace import Array, Arrays, Namespace
+from dagsolve.primitive import Primitive, Saved, Specs, Wanted
+from dagsolve.sampling import random_array
+from dagsolve.specs import Spec, spec
+
+
+def forward(
+    xp: Namespace,
+    p: Array,
+    x: Array,
+    *,
+    who: str,
+    shape: tuple[int, int],
+    cond: float | None,
+    remedy: str,
+) -> Array:
+    refuse_pivots(xp, who, spec(shape, np.dtype(str(p.dtype))), p, cond, remedy)
+    return x
+
+
+def specs(p: Spec, x: Spec, **params: Any) -> Specs:
+    return (x,)
+
+
+def pushforward(xp: Namespace, saved: Saved, tangents: Arrays, **params: Any) -> Array | None:
+    return tangents[1]
+
+
+def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted, **params: Any) -> Arrays:
+    return cotangents
+
+
+def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    options = {"who": "lstsq", "shape": (5, 3), "cond": None, "remedy": "take other columns"}
+    yield 1.0 + rng.random(3), random_array(rng, 2, 3), options
+
+
+full_rank = Primitive(
+    "full_rank",
+    "p(k), x(m,n) -> y(m,n)",
+    forward,
+    pushforward,
+    pullback,
+    saves={"x": ()},
+    specs=specs,
+    view=True,
+    examples=examples,
+)
+
+PRIMITIVES = (full_rank,)
