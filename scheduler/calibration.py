@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import dask
 import dask.threaded
 import numpy as np
-from dask._task_spec import DataNode, Task, TaskRef
 from dask.base import annotate
 from dask.system import CPU_COUNT
 from distributed import Client, wait
@@ -125,16 +124,15 @@ def _nothing(name: str, *first: float) -> float:
     return min(first, default=time.time())
 
 
-def _graph(name: str, layers: int, width: int) -> dict[str, Task]:
-    """Layers of tasks, each of which reads up to three of the layer before; then one that reads the last."""
-    made: dict[str, Task] = {}
+def _graph(name: str, layers: int, width: int) -> dict[str, Any]:
+    """Layers of tasks, each of which reads up to three of the one before; and the task to ask for."""
+    made: dict[str, Any] = {}
     for layer in range(layers):
         for k in range(width):
             key = f"{name}-{layer}-{k}"
             reads = {f"{name}-{layer - 1}-{(k + j) % width}" for j in range(3)} if layer else set()
-            made[key] = Task(key, _nothing, name, *map(TaskRef, sorted(reads)))
-    last = [TaskRef(f"{name}-{layers - 1}-{k}") for k in range(width)]
-    made[name] = Task(name, _nothing, name, *last)
+            made[key] = (_nothing, name, *sorted(reads))
+    made[f"{name}-end"] = (_nothing, name, *(f"{name}-{layers - 1}-{k}" for k in range(width)))
     return made
 
 
@@ -145,7 +143,7 @@ def _threads() -> Cluster:
     best = np.inf
     for _ in range(_ROUNDS):
         start = time.perf_counter()
-        dask.threaded.get(graph, "calibration", num_workers=threads)
+        dask.threaded.get(graph, "calibration-end", num_workers=threads)
         best = min(best, time.perf_counter() - start)
     return Cluster(
         threads=threads,
@@ -200,7 +198,7 @@ def _run(client: Client, layers: int, width: int) -> _Spent:
         "allow_other_workers": AnyWorker(),
     }
     with annotate(**places):
-        first = client.get(graph, name)
+        first = client.get(graph, f"{name}-end")
     end = time.time()
     served_after, worked_after = _processor_seconds(client)
     count = len(graph)
@@ -226,7 +224,7 @@ def _wires(client: Client, workers: list[str]) -> tuple[float, float]:
 
     def through() -> None:
         name = f"wire-{uuid.uuid4().hex[:12]}"
-        graph = {name: DataNode(name, array), f"{name}-back": Task(f"{name}-back", _same, TaskRef(name))}
+        graph = {name: array, f"{name}-back": (_same, name)}
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
             client.get(graph, f"{name}-back")
 

@@ -12,8 +12,6 @@ from dagsolve.reports import RunReport
 from dagsolve.scheduler.worker import TRANSFER_BYTES
 from dagsolve.tables import facts_html, facts_text, rate, title_html
 
-_COUNTS = ("workers", "threads", "gpus")
-
 
 @dataclass(frozen=True)
 class Cluster:
@@ -56,17 +54,19 @@ class Cluster:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value, least = getattr(self, field.name), 0.0
-            if field.name in _COUNTS:
+            value = getattr(self, field.name)
+            if field.name in ("workers", "threads", "gpus"):
                 least = 0 if field.name == "gpus" else 1
-                valid = isinstance(value, int) and value >= least
-            else:
-                valid = isinstance(value, (int, float)) and (
-                    value > 0 if "_per_second" in field.name or "flops" in field.name else value >= 0
+                valid, wanted = (
+                    isinstance(value, int) and value >= least,
+                    f"a whole number of at least {least}",
                 )
+            elif field.name.endswith("_per_second") or field.name.endswith("_flops"):
+                valid, wanted = isinstance(value, (int, float)) and value > 0, "a number above 0"
+            else:
+                valid, wanted = isinstance(value, (int, float)) and value >= 0, "a number of at least 0"
             if not valid:
-                kind = "a whole number of at least" if field.name in _COUNTS else "a number above"
-                raise ArgumentError(f"Cluster: {field.name} must be {kind} {least:g}, got {value!r}")
+                raise ArgumentError(f"Cluster: {field.name} must be {wanted}, got {value!r}")
 
     @property
     def slots(self) -> int:

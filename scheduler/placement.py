@@ -1,10 +1,9 @@
 """Which task goes first, where, and what it is called; pure.
 
 Priorities follow the critical path: T. C. Hu, Operations Research 9 (1961). Places follow the earliest
-finish: H. Topcuoglu, S. Hariri, M.-Y. Wu, IEEE Trans. Parallel Distrib. Syst. 13 (2002).
+finish, see `earliest`.
 """
 
-import heapq
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from dagsolve.blocks.structure import BlockDag
 from dagsolve.blocks.work import Rates
+from dagsolve.scheduler.earliest import Work, earliest
 
 
 def remaining_seconds(dag: BlockDag) -> npt.NDArray[np.float64]:
@@ -45,33 +45,28 @@ class Slot(NamedTuple):
 def timetable(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[Slot]:
     """Slot of each block, for workers of so many threads: where it is projected to finish first.
 
-    Blocks are placed in order of priority. One waits for a thread and for what it reads: values from another
-    worker are moved first, and a move costs about a task. Of many workers, those that hold what is read and
-    the one that is free first are looked at.
+    Of places that follow the tiles' positions on a two-dimensional cyclic grid of workers, simulated runs of
+    tiled factorisations and products moved fewer bytes but took longer, because the cones of a factorisation
+    are chains; `python -m benchmarks placement` compares them.
     """
-    free = [(0.0, w) for w in range(len(threads))]
-    heapq.heapify(free)
-    idle = [[0.0] * count for count in threads]  # when each thread of each worker is done
-    slots = [Slot(0, 0, 0.0, 0.0)] * len(dag)
-    rank = ranks(dag)
-    for index in sorted(range(len(dag)), key=lambda k: rank[k]):
-        block = dag.blocks[index]
-        sources = [(slots[dag.producer[v]], dag.value_nbytes(v)) for v in block.reads if v in dag.producer]
-        best: tuple[float, int, float] | None = None
-        for w in {s.worker for s, _ in sources} | {free[0][1]}:
-            far = [n for s, n in sources if s.worker != w]
-            moved = sum(far) / rates.transfer_bytes_per_second + rates.task_seconds * bool(far)
-            start = max(max((s.finish for s, _ in sources), default=0.0) + moved, min(idle[w]))
-            found = (start + block.seconds + rates.task_seconds, w, start)
-            best = found if best is None or found < best else best
-        assert best is not None
-        finish, worker, start = best
-        thread = idle[worker].index(min(idle[worker]))
-        slots[index] = Slot(worker, thread, start, finish)
-        idle[worker][thread] = finish
-        while min(idle[free[0][1]]) > free[0][0]:  # stale: that worker was given more since
-            heapq.heapreplace(free, (min(idle[free[0][1]]), free[0][1]))
-    return slots
+    maker = np.full(dag.graph.value_count, -1, dtype=np.int64)
+    for value, block in dag.producer.items():
+        maker[value] = block
+    reads = [np.array(block.reads, dtype=np.int64) for block in dag.blocks]
+    work = Work(
+        seconds=np.array([block.seconds for block in dag.blocks]),
+        order=np.argsort(np.array(ranks(dag), dtype=np.int64)),
+        first_read=np.cumsum([0, *map(len, reads)]),
+        reads=np.concatenate(reads) if reads else np.zeros(0, dtype=np.int64),
+        maker=maker,
+        nbytes=dag.graph.value_nbytes,
+    )
+    worker, thread, start = earliest(
+        work, np.asarray(threads, dtype=np.int64), rates.task_seconds, rates.transfer_bytes_per_second
+    )
+    finish = start + work.seconds + rates.task_seconds
+    columns = (column.tolist() for column in (worker, thread, start, finish))
+    return [Slot(*row) for row in zip(*columns, strict=True)]
 
 
 def homes(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[int]:

@@ -43,7 +43,8 @@ class TaskGraph:
     priorities: dict[Key, int]
     """Higher goes first; keys of an existing graph are absent."""
     blocks: dict[Key, int]
-    """Block of each key that a block's task or one of its projections makes."""
+    """Block of each key that a block's task or one of its projections makes, or that is a given array: of
+    that the first one that reads it."""
     uses: dict[Key, list[int]]
     """Moments of the plan at which a key is read, ascending."""
 
@@ -201,7 +202,7 @@ class _Builder:
         position: dict[Key, int] = {}
         places: list[tuple[int, Place]] = []
         for producer, value in execution.reads:
-            operand, place = self._operand(producer, value)
+            operand, place = self._operand(producer, value, block.index)
             if isinstance(operand, TaskRef):
                 if operand.key not in position:
                     position[operand.key] = len(operands)
@@ -219,7 +220,7 @@ class _Builder:
         self.made.blocks[key] = block.index
         self._place_writes(execution, key)
 
-    def _operand(self, producer: Execution | None, value: int) -> tuple[Any, Place]:
+    def _operand(self, producer: Execution | None, value: int, reader: int) -> tuple[Any, Place]:
         """What stands for a value among a task's arguments, and where in it the value lies."""
         if producer is not None:
             key, place = producer.places[value]
@@ -237,6 +238,7 @@ class _Builder:
             return leaf, None
         key = f"leaf-{self._run}-{value}"
         self.made.tasks.setdefault(key, DataNode(key, leaf))
+        self.made.blocks.setdefault(key, reader)
         return TaskRef(key), None
 
     def _gate(self, behind: Execution, moment: int) -> TaskRef:

@@ -262,7 +262,7 @@ def test_without_matplotlib_the_extra_is_named(dag, monkeypatch):
         (
             7,
             {},
-            "plot: must be a Plan, a BlockDag, a RunReport, .*, got int",
+            "plot: must be a Plan, a BlockDag, a Simulation, a RunReport, .*, got int",
         ),
         (ds.grad(np.sum), {}, r"plot: <grad\(sum\) argnums=0> has not run yet; call it "),
         (RunReport(), {"workers": 2}, "plot: workers must be at least 1 and is for plans, got 2"),
