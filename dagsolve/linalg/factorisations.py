@@ -11,7 +11,7 @@ import numpy as np
 
 from dagsolve.errors import ArgumentError, UnsupportedError
 from dagsolve.linalg.operands import adjoint, array, call, floating, hermitian, traced
-from dagsolve.namespace import Array, namespace_of
+from dagsolve.namespace import Array
 
 
 def cholesky(a: Array, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Array:
@@ -65,39 +65,6 @@ def lu_factor(a: Array, overwrite_a: bool = False, check_finite: bool = True) ->
     if m > k:
         u = call("concatenate", u, np.zeros((*lead, m - k, n), a.dtype), axis=-2)
     return below + u, call("swaps_of_permutation", p, count=k)
-
-
-def qr(
-    a: Array,
-    overwrite_a: bool = False,
-    lwork: int | None = None,
-    mode: str = "full",
-    pivoting: bool = False,
-    check_finite: bool = True,
-) -> tuple[Array, ...]:
-    """(Q, R) of a matrix of shape (..., m, n), or (R,) where mode is "r".
-
-    mode is "economic" for Q of shape (m, min(m, n)). "full" (SciPy's default) is offered for m ≤ n, where
-    it is the same; the columns that complete the Q of a deep matrix have no derivative.
-    """
-    if pivoting:
-        raise UnsupportedError("qr: pivoting=True is not supported. Leave it out, or permute the columns.")
-    if mode not in ("full", "economic", "r"):
-        raise UnsupportedError(f'qr: mode={mode!r} is not supported. Use "economic", or "r" for R alone.')
-    a = array(a)
-    deep = a.ndim >= 2 and a.shape[-2] > a.shape[-1]
-    if mode == "full" and deep:
-        raise UnsupportedError(
-            f'qr: mode="full" of a matrix with more rows than columns, shape {tuple(a.shape)}: the columns '
-            'that complete Q have no derivative. Use mode="economic".'
-        )
-    q, r = call("qr", a)
-    if mode != "r":
-        return q, r
-    if not deep:
-        return (r,)
-    below = namespace_of(r).zeros((*a.shape[:-2], a.shape[-2] - a.shape[-1], a.shape[-1]), dtype=r.dtype)
-    return (call("concatenate", r, below, axis=-2),)
 
 
 def eigh(

@@ -13,7 +13,8 @@ where a complex V has a term more, which keeps the first large entry of each vec
 F_ij is zero where |w_j - w_i| ≤ ε^¾ max |w|, ε the rounding unit: there the vectors are not defined, only the
 space that they span. First derivatives of a function of such spaces are exact with this rule (the numerator
 vanishes with the gap), nothing is ever infinite, and second derivatives leave out what repeated eigenvalues
-would add. A derivative with respect to w alone never divides.
+would add. A function in which equal eigenvalues weigh the vectors, such as V diag(w) Vᴴ, is not one of the
+spaces. A derivative with respect to w alone never divides.
 Reference: M. Seeger et al., arXiv:1710.08717 (2017).
 """
 
