@@ -10,6 +10,7 @@ In order, each step by a lemma of `cones` or `quotient` that keeps the quotient 
 3. Cuts of the cones that are still too heavy, by weight; pieces that came out too small are joined again, and
    chains in which nothing could run beside them are joined up to the target.
 4. Merges of thin blocks, which cost more as a task, or as a transfer, than they work.
+5. Moves of cheap nodes across the boundaries of blocks, where fewer bytes then cross (`moves`).
 
 Nodes that cost nothing on NumPy are *copied*: made again in every block that reads them, so no view crosses
 blocks next to the value that it is a view of. Leaves and nodes that no output needs belong to no block.
@@ -32,6 +33,7 @@ from dagsolve.blocks.cones import (
     split_intervals,
 )
 from dagsolve.blocks.intervals import Price, cheapest_runs
+from dagsolve.blocks.moves import Bounds, moved
 from dagsolve.blocks.quotient import (
     SHRINKS,
     Gate,
@@ -120,6 +122,8 @@ def partition(
     label = _cut_cones(graph, edges, weights, placed, work.dense, targets)
     label = _fill(label, edges, weights, work.dense, targets)
     label = _merge_thin(label, edges, weights, targets, rates)
+    bounds = Bounds(2 * targets.seconds, targets.bytes, 1 / rates.transfer_bytes_per_second)
+    label = moved(label, edges, weights, work.dense, bounds)
     block = _numbered(label, edges, weights)
     price = 1 / rates.transfer_bytes_per_second + targets.recompute
     terms = Terms(rates.task_seconds, price, COPIES_ROOM * targets.seconds, COPY_SLACK_BYTES)
