@@ -2,7 +2,7 @@
 
 from dagsolve.errors import FactorisationError
 from dagsolve.namespace import Array, Namespace
-from dagsolve.specs import Spec
+from dagsolve.specs import Shape
 
 
 def refuse_deficient(
@@ -15,23 +15,23 @@ def refuse_deficient(
     """
     k = min(triangle.shape[-2:])
     if k and triangle.size:
-        refuse_pivots(xp, who, a, xp.linalg.diagonal(triangle[..., :k, :k]), cond, remedy)
+        refuse_pivots(xp, who, a.shape, xp.linalg.diagonal(triangle[..., :k, :k]), cond, remedy)
 
 
 def refuse_pivots(
-    xp: Namespace, who: str, a: Array | Spec, pivots: Array, cond: float | None, remedy: str
+    xp: Namespace, who: str, shape: Shape, pivots: Array, cond: float | None, remedy: str
 ) -> None:
-    """The same, given the pivots (..., k), k > 0."""
-    pivots = xp.abs(pivots)
+    """The same, given the matrix's shape and the pivots (..., k), k > 0."""
+    dtype, pivots = pivots.dtype, xp.abs(pivots)
     if cond is None:
-        cond = max(a.shape[-2:]) * float(xp.finfo(pivots.dtype).eps)
+        cond = max(shape[-2:]) * float(xp.finfo(pivots.dtype).eps)
     largest = xp.max(pivots, axis=-1, keepdims=True)
     bad = pivots <= cond * largest
     if xp.any(bad):
         *batch, index = (int(found[0]) for found in xp.nonzero(bad))
         where = f"a[{', '.join(map(str, batch))}]" if batch else "a"
         raise FactorisationError(
-            f"{who}: {where} {tuple(a.shape[-2:])} {a.dtype} must have full rank, got pivot {index} of size "
+            f"{who}: {where} {tuple(shape[-2:])} {dtype} must have full rank, got pivot {index} of size "
             f"{float(pivots[(*batch, index)]):.3g} beside the largest {float(largest[(*batch, 0)]):.3g}; "
             f"{remedy}"
         )

@@ -12,7 +12,7 @@ from dagsolve.kernels.rank import refuse_pivots
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array
-from dagsolve.specs import Spec, spec
+from dagsolve.specs import Spec
 
 
 def forward(
@@ -25,7 +25,7 @@ def forward(
     cond: float | None,
     remedy: str,
 ) -> Array:
-    refuse_pivots(xp, who, spec(shape, np.dtype(str(p.dtype))), p, cond, remedy)
+    refuse_pivots(xp, who, shape, p, cond, remedy)
     return x
 
 
