@@ -36,11 +36,11 @@ def lstsq(
             f"lstsq: lapack_driver must be None, {', '.join(map(repr, _DRIVERS[1:]))}, got {lapack_driver!r}"
         )
     a, b = floating(a), floating(b)
-    if a.ndim < 2 or b.ndim < 1:
+    vector = b.ndim == 1
+    if a.ndim < 2 or b.ndim < 1 or b.shape[-1 if vector else -2] != a.shape[-2]:
         raise ShapeError(
             f"lstsq: a must have shape (..., m, n) and b (m,) or (..., m, k), got {a.shape} and {b.shape}"
         )
-    vector = b.ndim == 1
     m, n = a.shape[-2:]
     x, residues = solved(a, np.reshape(b, (-1, 1)) if vector else b, cond)
     x = x[..., 0] if vector else x

@@ -17,8 +17,8 @@ two terms of Ā are there for deep and for wide matrices.
 What is divided by a difference, sum or value of at most ε^¾ max s, ε the rounding unit, is zero: there the
 columns are not defined, only the spaces that they span. First derivatives of functions of such spaces are
 exact with this rule, nothing is ever infinite, and second derivatives leave out what repeated singular values
-would add. A function in which equal singular values weigh the vectors, such as U diag(s) Vᴴ, is not one of the
-spaces. A derivative with respect to s alone never divides.
+would add. A function in which equal singular values weigh the vectors, such as U diag(s) Vᴴ, is not one of
+the spaces. A derivative with respect to s alone never divides.
 Reference: M. Seeger et al., arXiv:1710.08717 (2017); J. Townsend, Differentiating the singular value
 decomposition (2016).
 """

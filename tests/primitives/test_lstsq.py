@@ -104,11 +104,11 @@ def test_rank_deficient_matrices_are_named(rng):
     a = rng.standard_normal((7, 3))
     a[:, 2] = a[:, 0] - 2 * a[:, 1]
     with pytest.raises(
-        FactorisationError, match=r"lstsq: a \(7, 3\) float64 must have full rank, got pivot 2"
+        FactorisationError, match=r"lstsq: a \(7, 3\) float64 must .* got pivot 2 of size"
     ):
         lstsq(a, np.ones((7, 1)))
     with pytest.raises(
-        FactorisationError, match=r"minimum_norm: a\[1\] \(3, 7\) float64 must have full rank"
+        FactorisationError, match=r"minimum_norm: a\[1\] \(3, 7\) .* full rank"
     ):
         minimum_norm(np.stack([np.eye(3, 7), a.T]), np.ones((3, 1)))
     with pytest.raises(FactorisationError, match="lstsq: a .* must have full rank"):
