@@ -85,7 +85,8 @@ def solve(
 def _solved(kind: str, a: Array, b: Array, lower: bool, transposed: bool) -> Array:
     """x with a x = b, or aᴴ x = b if `transposed`."""
     if kind == "pos":
-        return cho_solve(cho_factor(a, lower), b)
+        a = hermitian(a)
+        return call("positive_solve", a if lower else adjoint(a), b)[0]
     if kind in ("upper", "lower"):
         options = {"lower": kind == "lower", "right": False, "unit_diagonal": False}
         return call("solve_triangular", a, b, transposed=transposed, **options)
