@@ -7,10 +7,11 @@ inputs are never overwritten and a failed factorisation always raises.
 from collections.abc import Sequence
 from typing import Any
 
+import dask.array as da
 import numpy as np
 
 from dagsolve.errors import ArgumentError, UnsupportedError
-from dagsolve.linalg.operands import adjoint, array, call, floating, hermitian, traced
+from dagsolve.linalg.operands import adjoint, array, call, floating, hermitian, identity, traced
 from dagsolve.namespace import Array
 
 
@@ -21,6 +22,8 @@ def cholesky(a: Array, lower: bool = False, overwrite_a: bool = False, check_fin
     symmetric. Raises FactorisationError when a is indefinite or holds NaN.
     """
     a = hermitian(floating(a))
+    if isinstance(a, da.Array) and a.ndim == 2 and a.size:  # its loop has both kinds
+        return call("cholesky", a, upper=not lower)
     factor = call("cholesky", a if lower else adjoint(a))
     return factor if lower else adjoint(factor)
 
@@ -46,7 +49,8 @@ def lu(
     if p_indices:
         return call("permute_rows", np.arange(m)[:, None], p, inverse=True)[..., 0], l, u
     real = np.empty(0, a.dtype).real.dtype
-    return call("permute_rows", np.eye(m, dtype=real), p, inverse=True), l, u
+    tiles = a.chunks[-2] if isinstance(a, da.Array) and a.ndim == 2 else None
+    return call("permute_rows", identity(real, m, tiles), p, inverse=True), l, u
 
 
 def lu_factor(a: Array, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Array, Array]:
