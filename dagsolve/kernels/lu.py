@@ -39,13 +39,7 @@ def lu_packed(xp: Namespace, who: str, a: Array) -> tuple[Array, Array]:
 
     A zero pivot is no failure. Raises FactorisationError, beginning with `who`, for NaN or infinity.
     """
-    finite = xp.isfinite(a)
-    if not xp.all(finite):
-        *batch, i, j = (int(found[0]) for found in xp.nonzero(~finite))
-        raise FactorisationError(
-            f"{who}: {_matrix(a, batch)} must be finite, got {a[(*batch, i, j)]} at ({i}, {j}); "
-            "look for NaN in the data"
-        )
+    refuse_infinite(xp, who, a)
     by_library = lu_factoriser(xp)
     factorise = lapack_lu if lapack.supports(a) else by_library and partial(device_lu, xp, by_library)
     stacked = len(a.shape) > 2
@@ -105,6 +99,17 @@ def parity(xp: Namespace, p: Array, dtype: Any) -> Array:
         swaps = to_swaps(host[index], host.shape[-1])
         made[index] = 1 - 2 * (np.count_nonzero(swaps != np.arange(len(swaps))) % 2)
     return xp.astype(xp.asarray(made), dtype)
+
+
+def refuse_infinite(xp: Namespace, who: str, a: Array) -> None:
+    """Raises FactorisationError, beginning with `who`, for NaN or infinity."""
+    finite = xp.isfinite(a)
+    if not xp.all(finite):
+        *batch, i, j = (int(found[0]) for found in xp.nonzero(~finite))
+        raise FactorisationError(
+            f"{who}: {_matrix(a, batch)} must be finite, got {a[(*batch, i, j)]} at ({i}, {j}); "
+            "look for NaN in the data"
+        )
 
 
 def refuse_singular(xp: Namespace, who: str, packed: Array, p: Array) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.kernels.dense import adjoint, factored
-from dagsolve.kernels.lu import lu_packed, parity
+from dagsolve.kernels.lu import lu_packed, parity, refuse_infinite
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.inverse import inv, lu_kernel
@@ -28,7 +28,8 @@ from dagsolve.primitives.lu import well_posed
 
 
 def forward(xp: Namespace, a: Array) -> Array:
-    (d,) = factored(xp, "det", a, lambda: xp.linalg.det(a), "has no finite determinant in its precision")
+    refuse_infinite(xp, "det", a)
+    (d,) = factored(xp, "det", a, lambda: xp.linalg.det(a), "has a determinant too large for it; use slogdet")
     return d
 
 
