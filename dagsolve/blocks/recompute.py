@@ -82,7 +82,7 @@ def _round(
     wanted = _ancestors(edges.indptr, maker, link, wanted)
     link &= wanted[reader]
     links = coo_array((np.ones(np.count_nonzero(link)), (maker[link], reader[link])), shape=(count, count))
-    component = np.where(wanted, connected_components(links, directed=False)[1], -1)
+    component = np.where(wanted, connected_components(links, directed=False)[1], np.int64(-1))
     total = int(component.max()) + 1
     seconds = np.bincount(component[wanted], weights=weights.seconds[wanted], minlength=total)
 
