@@ -68,7 +68,7 @@ def check_known_shape(who: str, x: Any, name: str) -> None:
     """Raises UnknownSpecError, calling the Dask array by this name, when lengths of it are unknown."""
     if any(n != n for n in x.shape):
         raise UnknownSpecError(
-            f"{who}: the shape {x.shape} of {name} is unknown. Call compute_chunk_sizes() of that array first."
+            f"{who}: the shape {x.shape} of {name} is unknown. Call its compute_chunk_sizes() first."
         )
 
 

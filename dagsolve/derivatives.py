@@ -8,9 +8,9 @@ import numpy as np
 from dagsolve.api import grad, jvp
 from dagsolve.arguments import argument_numbers, by_argument, traced
 from dagsolve.compressed import compressed_jacobians, sweep_cost
-from dagsolve.errors import ArgumentError, ShapeError
+from dagsolve.errors import ArgumentError, ShapeError, UnsupportedError
 from dagsolve.evaluation import evaluated
-from dagsolve.lazy import is_lazy
+from dagsolve.lazy import cut_like, is_lazy
 from dagsolve.namespace import Array
 from dagsolve.nesting import is_nested
 from dagsolve.options import Options
@@ -56,6 +56,11 @@ def jacobian(
             )
         inputs = [k for k, n in enumerate(trace.argument) if n in wanted]
         forward = _is_forward(trace, inputs, mode)
+        if sparse and is_lazy(trace):
+            raise UnsupportedError(
+                "jacobian: sparse=True gives SciPy arrays, which cannot be lazy, and an argument is a Dask "
+                "array. Compute it before, or take sparse=False for a Dask array."
+            )
         if sparse:
             made = compressed_jacobians(trace, inputs, mode, chosen)
         elif forward and not is_nested(trace) and not is_lazy(trace):
@@ -96,7 +101,7 @@ def hvp(
     """
     everything = tuple(range(len(primals)))
     _, products = jvp(grad(f, everything), primals, tangents, **options)
-    return tuple(products)
+    return tuple(cut_like(products, tuple(primals)))
 
 
 def stop_gradient(x: Array) -> Array:

@@ -62,6 +62,15 @@ class LazyRun:
         made.__dict__["_dagsolve_run"] = self
         return made
 
+    def cut_like(self, collection: Any, model: Any) -> Any:
+        """One of the collections in the chunks of a Dask array; in its own where the model is none."""
+        if not isinstance(model, da.Array) or collection.chunks == model.chunks:
+            return collection
+        made = collection.rechunk(model.chunks, method="tasks")
+        self._layouts[made.name] = self._layouts[collection.name]  # a planned run joins the tiles anyway
+        made.__dict__["_dagsolve_run"] = self
+        return made
+
     def arrays(self, names: Sequence[str], options: Options) -> list[Array]:
         """The arrays of some of the collections, planned for these options and run."""
         layouts = [self._layouts[name] for name in names]
@@ -78,6 +87,16 @@ class LazyRun:
 def _own(leaf: Any) -> Any:
     """The user's array as it is now: the run comes later."""
     return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+
+
+def cut_like(results: Any, models: Any) -> Any:
+    """Lazy results in the chunks of Dask arrays in the same places; everything else as it is."""
+    leaves, structure = flatten(results)
+    made = [
+        leaf._dagsolve_run.cut_like(leaf, model) if hasattr(leaf, "_dagsolve_run") else leaf
+        for leaf, model in zip(leaves, flatten(models)[0], strict=True)
+    ]
+    return unflatten(structure, made)
 
 
 def is_lazy(trace: Trace, seeds: Sequence[Any] = ()) -> bool:

@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 import dagsolve as ds
-from dagsolve.errors import ArgumentError, ShapeError, UnknownSpecError
+from dagsolve.errors import ArgumentError, ShapeError, UnknownSpecError, UnsupportedError
 from dagsolve.sampling import random_spd
 
 UNEVEN = ((3, 1, 7), (2, 5))  # chunks of an (11, 7) matrix
@@ -197,6 +197,11 @@ def test_jacobian_by_a_matrix_in_single_precision(arrays):
         np.testing.assert_allclose(made.compute(), expected, rtol=1e-6, atol=1e-7)
 
 
+def test_sparse_jacobians_of_dask_arguments_are_refused(lazy):
+    with pytest.raises(UnsupportedError, match=r"jacobian: sparse=True .* sparse=False"):
+        ds.jacobian(np.sin, sparse=True)(lazy[1])
+
+
 def test_second_derivatives(arrays, lazy, rng):
     def f(xp, y):
         return xp.sum(xp.sin(xp.outer(y, SIDE)) ** 2)
@@ -206,7 +211,10 @@ def test_second_derivatives(arrays, lazy, rng):
     assert hessian.chunks == ((3, 3, 1), (3, 3, 1))
     np.testing.assert_allclose(hessian.compute(), expected, rtol=1e-10, atol=1e-12)
     v = rng.standard_normal(7)
-    (product,) = ds.hvp(lambda y: f(np, y), (lazy[1],), (v,))
+    data = da.from_array(SIDE, chunks=2)  # whose chunks are not those of the argument
+    (product,) = ds.hvp(lambda y: np.sum(np.sin(np.outer(y, data)) ** 2), (lazy[1],), (v,))
+    assert product.chunks == lazy[1].chunks
+    np.testing.assert_allclose(ds.compute(product)[0], expected @ v, rtol=1e-10)
     np.testing.assert_allclose(product.compute(), expected @ v, rtol=1e-10)
 
 
