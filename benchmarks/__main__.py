@@ -7,7 +7,16 @@ import sys
 os.environ.update({f"{name}_NUM_THREADS": str(os.cpu_count()) for name in ("OPENBLAS", "OMP", "MKL")})
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
-from benchmarks import cholesky_gradient, executors, gaussian_process, perceptron, recording, second_call
+from benchmarks import (
+    cholesky_gradient,
+    executors,
+    gaussian_process,
+    perceptron,
+    placement,
+    recording,
+    second_call,
+    simulation,
+)
 from benchmarks.measure import environment, table, write
 
 PARTS = {
@@ -17,6 +26,8 @@ PARTS = {
     "cholesky_gradient": cholesky_gradient.main,
     "gaussian_process": gaussian_process.main,
     "perceptron": perceptron.main,
+    "simulation": simulation.main,
+    "placement": placement.main,
 }
 
 

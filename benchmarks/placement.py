@@ -1,7 +1,8 @@
 """Where blocks run: by earliest finish, as real runs ask for it, beside a cyclic grid of workers.
 
-Simulated runs of a tiled Cholesky gradient and of a tiled product's. On the grid, worker (i mod P) Q + j mod Q
-owns tile (i, j) of each matrix; a block runs where the tile is owned whose chain of values it is part of.
+Simulated runs of a tiled Cholesky gradient and of a tiled product's. On the grid, worker
+(i mod P) Q + j mod Q owns tile (i, j) of each matrix; a block runs where the tile is owned whose chain of
+values it is part of.
 """
 
 import argparse

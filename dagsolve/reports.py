@@ -73,6 +73,8 @@ class RunReport:
     loaded_bytes: int = 0
     sent_bytes: dict[str, int] = field(default_factory=dict)
     """Worker -> bytes that it sent to other workers and to the client."""
+    gathered_bytes: int = 0
+    """Results that workers sent to the client."""
     plan: Plan | None = None
     threads: int = 1
     """Of all workers together."""
@@ -115,6 +117,11 @@ class RunReport:
         if self.dense_flops is None or not self.elapsed_seconds:
             return None
         return self.flops / (self.elapsed_seconds * self.threads * self.dense_flops)
+
+    @property
+    def moved_bytes(self) -> int:
+        """Sent from worker to worker."""
+        return max(0, sum(self.sent_bytes.values()) - self.gathered_bytes)
 
     @property
     def projected_growth_bytes(self) -> int | None:
@@ -180,7 +187,8 @@ class RunReport:
             )
         )
         if self.sent_bytes:
-            rows.append(("sent", f"{format_bytes(sum(self.sent_bytes.values()))} by the workers"))
+            to_client = f", {format_bytes(self.gathered_bytes)} to the client" if self.gathered_bytes else ""
+            rows.append(("sent", f"{format_bytes(self.moved_bytes)} between workers{to_client}"))
         return tuple(rows)
 
     def tables(self) -> tuple[Table, ...]:

@@ -5,30 +5,38 @@ work is told apart by who spends it: the processor time of the scheduler's and o
 tasks that do nothing run, and the rest of the time of a chain of them, in which messages are on their way.
 """
 
+import statistics
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import dask
-import dask.threaded
 import numpy as np
 from dask.base import annotate
 from dask.system import CPU_COUNT
-from distributed import Client, wait
+from distributed import Client
 
+from dagsolve.blocks.build import block_dag
+from dagsolve.blocks.partition import partition
+from dagsolve.blocks.work import node_work
 from dagsolve.errors import ArgumentError, SchedulerError
+from dagsolve.planning.schedule import make_plan
 from dagsolve.reports import BlockDone
 from dagsolve.scheduler.cluster import Cluster
 from dagsolve.scheduler.events import TOPIC, announce, receive
+from dagsolve.scheduler.executor import ClusterExecutor
 from dagsolve.scheduler.placement import AnyWorker, Places, Priorities
-from dagsolve.scheduler.worker import RunPlugin, one_blas_thread, worker_report
+from dagsolve.scheduler.threads import run_tasks
+from dagsolve.scheduler.worker import one_blas_thread
+from dagsolve.tracing.trace import trace_function
 
 _ROWS = 384  # of the tiles that are multiplied
 _PROBE_SECONDS = 0.1
 _ITEMS = 2**21  # of the arrays that are read and sent: 16 MiB, more than a cache holds
-_CHAIN, _LAYERS = (40, 1), (8, 40)  # layers and width of graphs
+_CHAIN, _LAYERS = (24, 1), (6, 32)  # layers and width of graphs
 _ROUNDS = 3
 
 
@@ -62,7 +70,7 @@ def measure_cluster(client: Client | None = None) -> Cluster:
         threads=min(threads.values()),
         **rates._asdict(),
         network_bytes_per_second=between,
-        client_seconds=_run_seconds(client),
+        client_seconds=_run_seconds(client, 2 * costs.latency_seconds + costs.worker_seconds),
         client_bytes_per_second=to_client,
         **costs._asdict(),
     )
@@ -136,21 +144,29 @@ def _graph(name: str, layers: int, width: int) -> dict[str, Any]:
     return made
 
 
+@dataclass(frozen=True)
+class _Idle:
+    """A task of this process's threads that does nothing, announced as a block is."""
+
+    dependencies: frozenset[str]
+
+    def __call__(self, values: object, /) -> float:
+        return _nothing("calibration")
+
+
 def _threads() -> Cluster:
     threads = int(dask.config.get("num_workers", None) or CPU_COUNT)
     rates = machine_rates(threads)
     graph = _graph("calibration", *_LAYERS)
-    best = np.inf
-    for _ in range(_ROUNDS):
-        start = time.perf_counter()
-        dask.threaded.get(graph, "calibration-end", num_workers=threads)
-        best = min(best, time.perf_counter() - start)
+    tasks = {key: _Idle(frozenset(reads)) for key, (_, _, *reads) in graph.items()}
+    last = ["calibration-end"]
+    spent = _median(lambda: run_tasks(tasks, last, priorities={}, cache={}, threads=threads))
     return Cluster(
         threads=threads,
         **rates._asdict(),
         latency_seconds=0.0,
         worker_seconds=0.0,
-        scheduler_seconds=float(best) / len(graph),
+        scheduler_seconds=spent / len(graph),
         submit_seconds=0.0,
         client_seconds=1e-3,
     )
@@ -166,15 +182,15 @@ class TaskCosts(NamedTuple):
 
 
 def task_costs(client: Client) -> TaskCosts:
-    """What a task that does nothing takes, the best of some rounds."""
+    """What a task that does nothing takes, the median of some rounds."""
     client.subscribe_topic(TOPIC, receive)
     _run(client, 1, 1)  # the workers import
     layered = [_run(client, *_LAYERS) for _ in range(_ROUNDS)]
     chains = [_run(client, *_CHAIN) for _ in range(_ROUNDS)]
-    served = min(of.served for of in layered)
-    worked = min(of.worked for of in layered)
-    submit = min(of.before for of in layered)
-    chained = min(of.after for of in chains)
+    served = statistics.median(of.served for of in layered)
+    worked = statistics.median(of.worked for of in layered)
+    submit = statistics.median(of.before for of in layered)
+    chained = statistics.median(of.after for of in chains)
     return TaskCosts(served, worked, submit, max(chained - served - worked, 0.0) / 2)
 
 
@@ -228,11 +244,10 @@ def _wires(client: Client, workers: list[str]) -> tuple[float, float]:
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
             client.get(graph, f"{name}-back")
 
-    to_client = 2 * array.nbytes / _best(through)
+    to_client = 2 * array.nbytes / _median(through)
     if len(workers) < 2:
         return to_client, to_client
     made = client.submit(np.zeros, _ITEMS, workers=workers[:1], pure=False)
-    wait(made)
 
     def across() -> None:
         client.submit(len, made, workers=workers[1:2], pure=False).result()
@@ -240,7 +255,7 @@ def _wires(client: Client, workers: list[str]) -> tuple[float, float]:
     def here() -> None:
         client.submit(len, made, workers=workers[:1], pure=False).result()
 
-    nothing = _best(here)
+    nothing = _median(here)
     first = time.perf_counter()
     across()  # afterwards the array is there
     return to_client, array.nbytes / max(time.perf_counter() - first - nothing, 1e-6)
@@ -250,22 +265,21 @@ def _same(array: Any) -> Any:
     return array
 
 
-def _run_seconds(client: Client) -> float:
-    """What the executor sets up and undoes for each run."""
-    plugin = RunPlugin(f"calibration-{uuid.uuid4().hex[:12]}", None, {})
+def _run_seconds(client: Client, task_seconds: float) -> float:
+    """What the executor sets up and undoes for a run, beside its one task."""
+    trace = trace_function("measure_cluster", np.negative, (np.ones(1),), ())
+    work = node_work(trace.graph)
+    plan = make_plan(block_dag(trace.graph, partition(trace.graph, work), work), base_bytes=0)
+    leaves = dict(zip(plan.leaves, trace.values, strict=True))
+    executor = ClusterExecutor(client)
+    spent = _median(lambda: executor.execute(plan, leaves, progress=False))
+    return max(spent - task_seconds, 0.0)
 
-    def around() -> None:
-        client.register_plugin(plugin)
-        client.run(worker_report, on_error="ignore")
-        client.unregister_worker_plugin(plugin.name)
 
-    return _best(around)
-
-
-def _best(call: Callable[[], object]) -> float:
+def _median(call: Callable[[], object]) -> float:
     found = []
     for _ in range(_ROUNDS):
         start = time.perf_counter()
         call()
         found.append(time.perf_counter() - start)
-    return min(found)
+    return statistics.median(found)

@@ -57,7 +57,7 @@ def earliest(
     seen = np.full(workers, -1, dtype=np.int64)  # the last block that looked at a worker
     for k in work.order:
         reads = work.reads[work.first_read[k] : work.first_read[k + 1]]
-        first = np.argmin(free)
+        first = int(np.argmin(free))
         best, chosen, begins = np.inf, -1, 0.0
         for candidate in range(-1, len(reads)):
             if candidate < 0:

@@ -187,6 +187,7 @@ class ClusterExecutor:
             futures = stack.enter_context(self._submitted(made, self._places(plan, made, threads)))
             self._wait(futures)
             found = self._gather(futures)
+            report.gathered_bytes = sum(getattr(array, "nbytes", 0) for array in found)
             self._add_worker_reports(report)
             _hear_out(report, plan.tasks)
         report.elapsed_seconds = time.perf_counter() - start

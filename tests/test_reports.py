@@ -231,7 +231,7 @@ def test_report_of_workers_lists_each():
     assert "19% of the threads' time" in text  # 1.5 of 2 × 4 seconds
     assert "4.00 kiB above the start on tcp://b:2" in text
     assert "3.00 MiB held at most, 3.00 MiB written to disk, 7 B read back" in text
-    assert "sent       2.00 kiB by the workers" in text
+    assert "sent       2.00 kiB between workers" in text
 
 
 def test_report_of_no_run_prints():
