@@ -1,5 +1,7 @@
 """QR, LQ and SVD by SciPy's signatures: its results on plain arrays, and gradients through every door."""
 
+from typing import Any
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -10,7 +12,6 @@ from dagsolve.errors import ArgumentError, FactorisationError, UnsupportedError
 from dagsolve.sampling import random_array
 
 SHAPES = [(5, 5), (7, 3), (3, 7)]
-IGNORED = {"overwrite_a": True, "check_finite": False}
 
 
 def same(found, expected):
@@ -26,8 +27,9 @@ def test_qr_equals_scipys(shape, dtype, pivoting, rng):
     a = random_array(rng, *shape, dtype=dtype)
     kept = a.copy()
     for mode in ("economic", "r", *(("full",) if shape[0] <= shape[1] else ())):
-        options = {"mode": mode, "pivoting": pivoting}
-        same(ds.linalg.qr(a, **options, **IGNORED, lwork=99), scipy.linalg.qr(a, **options))
+        options: dict[str, Any] = {"mode": mode, "pivoting": pivoting}
+        found = ds.linalg.qr(a, overwrite_a=True, check_finite=False, lwork=99, **options)
+        same(found, scipy.linalg.qr(a, **options))
     np.testing.assert_array_equal(a, kept)
     default = ds.linalg.qr(a) if shape[0] <= shape[1] else ds.linalg.qr(a, mode="economic")
     same(default, scipy.linalg.qr(a, mode="economic"))
@@ -38,7 +40,7 @@ def test_qr_equals_scipys(shape, dtype, pivoting, rng):
 def test_lq_is_the_mirror_of_qr(shape, dtype, rng):
     a = random_array(rng, *shape, dtype=dtype)
     q, r = scipy.linalg.qr(np.conj(a.T), mode="economic")
-    same(ds.linalg.lq(a, **IGNORED), (np.conj(r.T), np.conj(q.T)))
+    same(ds.linalg.lq(a, overwrite_a=True, check_finite=False), (np.conj(r.T), np.conj(q.T)))
     q, r, p = scipy.linalg.qr(np.conj(a.T), mode="economic", pivoting=True)
     same(ds.linalg.lq(a, pivoting=True), (np.conj(r.T), np.conj(q.T), p))
 
@@ -48,11 +50,16 @@ def test_lq_is_the_mirror_of_qr(shape, dtype, rng):
 def test_svd_equals_scipys_up_to_signs(shape, dtype, rng):
     a = random_array(rng, *shape, dtype=dtype)
     expected = scipy.linalg.svd(a, full_matrices=False)
-    u, s, vh = ds.linalg.svd(a, full_matrices=shape[0] == shape[1], lapack_driver="gesvd", **IGNORED)
+    u, s, vh = ds.linalg.svd(
+        a, full_matrices=shape[0] == shape[1], lapack_driver="gesvd", overwrite_a=True, check_finite=False
+    )
     np.testing.assert_allclose(s, expected[1], rtol=1e-13)
     np.testing.assert_allclose((u * s) @ vh, a, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(np.abs(u), np.abs(expected[0]), rtol=1e-10, atol=1e-12)
-    for values in (ds.linalg.svdvals(a, **IGNORED), ds.linalg.svd(a, compute_uv=False)):
+    for values in (
+        ds.linalg.svdvals(a, overwrite_a=True, check_finite=False),
+        ds.linalg.svd(a, compute_uv=False),
+    ):
         np.testing.assert_allclose(values, expected[1], rtol=1e-13)
 
 
@@ -81,9 +88,7 @@ PROGRAMS = {
     "lq": ds.linalg.lq,
     "pivoted lq": lambda a: ds.linalg.lq(a, pivoting=True)[:2],
     "svd": lambda a: ds.linalg.svd(a, full_matrices=False),
-    "np.svd": lambda a: tuple(
-        y**2 for y in np.linalg.svd(a, full_matrices=False)
-    ),  # signs are LAPACK's there
+    "np.svd": lambda a: tuple(y**2 for y in np.linalg.svd(a, full_matrices=False)),  # without signs
     "svdvals": ds.linalg.svdvals,
     "np.svdvals": lambda a: (np.linalg.svdvals(a), np.linalg.svd(a, compute_uv=False)),
 }
