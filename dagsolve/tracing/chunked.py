@@ -158,7 +158,7 @@ class _Builder:
             nbytes = sum(self.graph.spec(v).nbytes for v in (*node.operands, *node.results))
             self.gathered.append(f"{node.primitive}: runs in one chunk of {nbytes:,} bytes ({node.scope})")
             return in_one_chunk(node.primitive, *operands, **params)
-        if primitive.name in GATHERED and operands[0].npartitions > 1:
+        if primitive.name in GATHERED and operands[0].ndim == 2 and operands[0].npartitions > 1:
             nbytes = GATHERED[primitive.name](*operands[0].shape) * operands[0].dtype.itemsize
             self.gathered.append(f"{node.primitive}: one task gathers {nbytes:,} bytes ({node.scope})")
         made = rule(*operands, **params)

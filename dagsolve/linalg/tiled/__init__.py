@@ -21,6 +21,7 @@ from dagsolve.linalg.tiled import (
 )
 from dagsolve.linalg.tiled.gathered import chunk_by_chunk, in_one_chunk, is_stacked
 from dagsolve.linalg.tiled.native import NATIVE
+from dagsolve.linalg.tiled.tiles import refuse_unknown_chunks
 from dagsolve.primitive import Primitive
 from dagsolve.primitives.derived import find
 
@@ -78,9 +79,10 @@ def rule_for(primitive: Primitive, operands: Sequence[Any]) -> Callable[..., Any
 def on_dask(name: str, *operands: Any, **params: Any) -> Any:
     """A primitive on Dask arrays, lazily; in one chunk where it has no other way.
 
-    NumPy operands become Dask arrays of one chunk.
+    NumPy operands become Dask arrays of one chunk. Raises UnknownSpecError for unknown chunk sizes.
     """
     arrays = [x if isinstance(x, da.Array) else da.from_array(np.asarray(x), chunks=-1) for x in operands]
+    refuse_unknown_chunks(name, arrays)
     rule = rule_for(find(name), arrays)
     made = in_one_chunk(name, *arrays, **params) if rule is None else rule(*arrays, **params)
     return made[0] if isinstance(made, tuple) and len(made) == 1 else made

@@ -65,12 +65,7 @@ class TileLoop:
     """
 
     def __init__(self, name: str, *arrays: Any, **params: Any) -> None:
-        for a in arrays:
-            if any(n != n for lengths in a.chunks for n in lengths):
-                raise UnknownSpecError(
-                    f"{name}: the chunk sizes {a.chunks} of a Dask array are unknown. "
-                    "Call its compute_chunk_sizes() before."
-                )
+        refuse_unknown_chunks(name, arrays)
         self.name = f"{name}-{tokenize(name, params, *(a.name for a in arrays))}"
         self.arrays = arrays
         self.tasks: dict[Any, Any] = {}
@@ -169,6 +164,16 @@ class TileLoop:
             shape = tuple(lengths[k] for lengths, k in zip(chunks, index, strict=True))
             filled[index] = tiles[index] if index in tiles else self.zeros(shape, dtype)
         return filled
+
+
+def refuse_unknown_chunks(who: str, arrays: Iterable[Any]) -> None:
+    """Raises UnknownSpecError for a Dask array whose chunk sizes are unknown."""
+    for a in arrays:
+        if any(n != n for lengths in a.chunks for n in lengths):
+            raise UnknownSpecError(
+                f"{who}: the chunk sizes {a.chunks} of a Dask array are unknown. "
+                "Call its compute_chunk_sizes() before."
+            )
 
 
 def _is_key(argument: Any) -> bool:
