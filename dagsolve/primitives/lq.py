@@ -29,15 +29,23 @@ from dagsolve.specs import Spec, spec
 
 def forward(xp: Namespace, a: Array) -> Arrays:
     """From the QR factorisation of Aᴴ."""
-    q, r = factored(xp, "lq", a, lambda: xp.linalg.qr(adjoint(xp, a)))
-    return adjoint(xp, r), adjoint(xp, q)
+    return _mirrored(xp, "lq", a)
 
 
 def forward_kernel(xp: Namespace, a: Array) -> Arrays:
-    """By LAPACK in place on a row-major copy, which is the transpose that it wants."""
-    if not (xp is np and reflectors.serves(a)):
-        return forward(xp, a)
-    return factored(xp, "lq", a, lambda: reflectors.on_stack(reflectors.lq, a))
+    return factors(xp, "lq", a)
+
+
+def factors(xp: Namespace, who: str, a: Array) -> Arrays:
+    """L and Q, on NumPy by LAPACK in place on a row-major copy, the transpose that it wants."""
+    if xp is np and reflectors.serves(a):
+        return factored(xp, who, a, lambda: reflectors.on_stack(reflectors.lq, a))
+    return _mirrored(xp, who, a)
+
+
+def _mirrored(xp: Namespace, who: str, a: Array) -> Arrays:
+    q, r = factored(xp, who, a, lambda: xp.linalg.qr(adjoint(xp, a)))
+    return adjoint(xp, r), adjoint(xp, q)
 
 
 def specs(a: Spec) -> Specs:

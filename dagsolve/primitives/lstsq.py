@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import ShapeError
-from dagsolve.kernels.dense import adjoint, factored, total
+from dagsolve.kernels.dense import adjoint, total
 from dagsolve.kernels.rank import refuse_deficient
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
@@ -32,7 +32,7 @@ REMEDY = "take the columns that count, add a ridge below A, or use the pseudo-in
 
 
 def forward(xp: Namespace, a: Array, b: Array, *, cond: float | None = None) -> Arrays:
-    q, r = factored(xp, "lstsq", a, lambda: tuple(orthogonal.qr(a)))
+    q, r = orthogonal.factors(xp, "lstsq", a)
     refuse_deficient(xp, "lstsq", a, r, cond, REMEDY)
     x = _solved(r, xp.matmul(adjoint(xp, q), b))
     lead = broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import ShapeError
-from dagsolve.kernels.dense import adjoint, factored, total
+from dagsolve.kernels.dense import adjoint, total
 from dagsolve.kernels.rank import refuse_deficient
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
@@ -33,7 +33,7 @@ REMEDY = "take the rows that count, or use the pseudo-inverse"
 
 
 def forward(xp: Namespace, a: Array, b: Array, *, cond: float | None = None) -> Arrays:
-    l, q = factored(xp, "minimum_norm", a, lambda: tuple(orthogonal.lq(a)))
+    l, q = orthogonal.factors(xp, "minimum_norm", a)
     refuse_deficient(xp, "minimum_norm", a, l, cond, REMEDY)
     x = xp.matmul(adjoint(xp, q), _solved(l, b))
     lead = broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))

@@ -32,10 +32,14 @@ def forward(xp: Namespace, a: Array) -> Arrays:
 
 
 def forward_kernel(xp: Namespace, a: Array) -> Arrays:
-    """By LAPACK without the copies that make Q row-major."""
-    if not (xp is np and reflectors.serves(a)):
-        return forward(xp, a)
-    return factored(xp, "qr", a, lambda: reflectors.on_stack(reflectors.qr, a))
+    return factors(xp, "qr", a)
+
+
+def factors(xp: Namespace, who: str, a: Array) -> Arrays:
+    """Q and R, on NumPy by LAPACK without the copies that make Q row-major; errors speak of `who`."""
+    if xp is np and reflectors.serves(a):
+        return factored(xp, who, a, lambda: reflectors.on_stack(reflectors.qr, a))
+    return factored(xp, who, a, lambda: xp.linalg.qr(a))
 
 
 def specs(a: Spec) -> Specs:

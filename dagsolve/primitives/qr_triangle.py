@@ -43,12 +43,14 @@ def specs(a: Spec) -> Specs:
 
 def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Array:
     (a_dot,) = tangents
-    return orthogonal.turned(xp, *orthogonal.qr(saved.a), a_dot)[2]
+    q, r = orthogonal.qr(saved.a)
+    return orthogonal.turned(xp, q, r, a_dot)[2]
 
 
 def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) -> Arrays:
     (r_bar,) = cotangents
-    return (orthogonal.pulled(xp, *orthogonal.qr(saved.a), None, r_bar),)
+    q, r = orthogonal.qr(saved.a)
+    return (orthogonal.pulled(xp, q, r, None, r_bar),)
 
 
 def cost(operands: Specs, results: Specs) -> Cost:

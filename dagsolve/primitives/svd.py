@@ -83,7 +83,7 @@ def pullback(
 ) -> tuple[Array | None, ...]:
     u_bar, s_bar, vh_bar = cotangents
     u, s, vh = saved.u, saved.s, saved.vh
-    if u_bar is None and vh_bar is None:
+    if u_bar is None and vh_bar is None and s_bar is not None:
         return (xp.matmul(u * s_bar[..., None, :], vh),)
     if is_complex(u) and u.size and vh.size:
         turned = total(

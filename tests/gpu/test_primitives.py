@@ -30,15 +30,28 @@ def assert_same(found, expected):
 
 
 def without_signs(primitive, results):
-    """QR's factors with a positive diagonal of R; other results as they are."""
-    if primitive.name != "qr":
-        return results
-    q, r = results
-    k = q.shape[-1]
-    xp = namespace_of(q)
-    diagonal = xp.linalg.diagonal(r[..., :k])
+    """Orthonormal factors with a positive diagonal of their triangle; other results as they are."""
+    if primitive.name == "qr_triangle":
+        return (turned(results[0], rows=True)[0],)
+    if primitive.name in ("qr", "lstsq"):
+        *others, q, r = results
+        r, phase = turned(r, rows=True)
+        return *others, q * phase[..., None, :], r
+    if primitive.name in ("lq", "minimum_norm"):
+        *others, l, q = results
+        l, phase = turned(l, rows=False)
+        return *others, l, q * phase[..., :, None]
+    return results
+
+
+def turned(triangle, rows):
+    """The triangle with a positive diagonal, and what the other factor is multiplied by."""
+    k = min(triangle.shape[-2:])
+    xp = namespace_of(triangle)
+    diagonal = xp.linalg.diagonal(triangle[..., :k, :k])
     phase = diagonal / xp.abs(diagonal)
-    return q * phase[..., None, :], r * xp.conj(phase)[..., :, None]
+    back = xp.conj(phase)
+    return (triangle * (back[..., :, None] if rows else back[..., None, :])), phase
 
 
 @pytest.mark.parametrize(("primitive", "operands", "params"), CASES)
