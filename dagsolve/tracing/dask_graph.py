@@ -10,6 +10,7 @@ import functools
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,7 @@ class DaskGraph:
         }
         self._annotations = {name: layer.collection_annotations or {} for name, layer in layers.items()}
         self._specs: dict[Key, Spec | None] = {}
+        self._parts: dict[Key, tuple[Spec, ...]] = {}  # of tasks that make several arrays
 
     def order(self, keys: Sequence[Key]) -> list[Key]:
         """The keys' ancestors and the keys themselves, each after what it depends on."""
@@ -138,24 +140,39 @@ class DaskGraph:
             return self.declared_spec(tile)
         if _makes_constants(node):
             return spec_of(node({}))
-        return self._abstract_spec(node) or self._annotated_spec(key)
+        return self._taken_spec(node) or self._abstract_spec(node) or self._annotated_spec(key)
 
     def _abstract_spec(self, node: GraphNode) -> Spec | None:
         """The spec found by running a task on tracers of what it reads, which loads nothing.
 
         It goes before the layer's word: Dask lets partial reductions keep the chunks of what they reduce.
         """
+        made = self._abstract(node)
+        return made.spec if isinstance(made, Tracer) else None
+
+    def _taken_spec(self, node: GraphNode) -> Spec | None:
+        """The spec of a result that a task takes out of a tuple of them."""
+        if not (isinstance(node, Task) and node.func is getitem and isinstance(node.args[-1], int)):
+            return None
+        (whole,) = node.dependencies
+        if whole not in self._parts:
+            made = self._abstract(self.nodes[whole])
+            several = isinstance(made, tuple) and all(isinstance(x, Tracer) for x in made)
+            self._parts[whole] = tuple(x.spec for x in made) if several else ()
+        return self._parts[whole][node.args[-1]] if self._parts[whole] else None
+
+    def _abstract(self, node: GraphNode) -> Any:
+        """The result of a task on tracers of what it reads; None where it cannot run on them."""
         operands = {d: self.declared_spec(d) for d in node.dependencies}
         if not operands or any(of is None for of in operands.values()):
             return None
         with Recorder() as scratch:
             try:
-                made = _run(
+                return _run(
                     node.key, node, {d: scratch.input(of) for d, of in operands.items() if of is not None}
                 )
             except DagsolveError:
                 return None
-        return made.spec if isinstance(made, Tracer) else None
 
     def _annotated_spec(self, key: Key) -> Spec | None:
         if not (isinstance(key, tuple) and key and isinstance(key[0], str)):

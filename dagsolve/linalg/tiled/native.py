@@ -1,11 +1,14 @@
 """Primitives that `dask.array` does by itself: shaping, reductions and products, by our names and params."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import dask.array as da
 import numpy as np
 from dask.array.core import unify_chunks
+
+from dagsolve.primitives.derived import apply
 
 
 def _getitem(x: Any, *, index: tuple[Any, ...]) -> Any:
@@ -31,12 +34,18 @@ def _einsum(a: Any, b: Any, *, subscripts: str) -> Any:
     return da.einsum(subscripts, a, b)
 
 
+def _stop_gradient(x: Any) -> Any:
+    """As a task of its own: the function alone would hand a tracer on as it is."""
+    return da.map_blocks(partial(apply, "stop_gradient"), x, dtype=x.dtype, meta=x._meta)
+
+
 def _where(condition: Any, x: Any, y: Any) -> Any:
     return da.core.elemwise(np.where, condition, x, y)
 
 
 NATIVE: dict[str, Callable[..., Any]] = {
     "reshape": _reshape,
+    "stop_gradient": _stop_gradient,
     "transpose": _transpose,
     "broadcast_to": da.broadcast_to,
     "getitem": _getitem,

@@ -20,7 +20,7 @@ from dagsolve.linalg.tiled.tiles import Grid, Tile
 from dagsolve.primitives import PRIMITIVES
 
 LEAF = 8  # rows over columns up to which the tiles of a panel are factored by one task
-_qr, _householder = PRIMITIVES["qr"], PRIMITIVES["householder"]
+_qr, _qr_triangle, _householder = PRIMITIVES["qr"], PRIMITIVES["qr_triangle"], PRIMITIVES["householder"]
 _concatenate, _getitem, _trsm = (
     PRIMITIVES["concatenate"],
     PRIMITIVES["getitem"],
@@ -122,10 +122,10 @@ def tall_skinny(tiles: Sequence[Tile]) -> tuple[list[Tile], Tile]:
 
 def triangle(tiles: Sequence[Tile]) -> Tile:
     """R alone of one column of tiles."""
-    found: list[Tile] = [_qr(stacked(leaf))[1] for leaf in _groups(tiles, LEAF * tiles[0].shape[1])]
+    found: list[Tile] = [_qr_triangle(stacked(leaf)) for leaf in _groups(tiles, LEAF * tiles[0].shape[1])]
     while len(found) > 1:
         pairs = [found[k : k + 2] for k in range(0, len(found), 2)]
-        found = [_qr(stacked(pair))[1] if len(pair) > 1 else pair[0] for pair in pairs]
+        found = [_qr_triangle(stacked(pair)) if len(pair) > 1 else pair[0] for pair in pairs]
     return found[0]
 
 
