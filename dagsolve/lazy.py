@@ -15,7 +15,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from dagsolve.binding import layers_of, optimised, referred
 from dagsolve.errors import ArgumentError
-from dagsolve.namespace import Array, namespace_of
+from dagsolve.namespace import Array, is_host, namespace_of, to_device
 from dagsolve.options import Options
 from dagsolve.pipeline import Compiled, bound, executor_for, plan_graph
 from dagsolve.planning.actions import Plan
@@ -49,7 +49,7 @@ class LazyRun:
         """A lazy array whose chunks are the layout's values; `meta`: an array of its kind and dtype."""
         name = f"{name}-{self.name}"
         tasks = {
-            (name, *index): self._places[v] if v in self._places else self._leaves[v]
+            (name, *index): self._task(v, is_host(meta))
             for index, v in zip(np.ndindex(*map(len, layout.chunks)), layout.values, strict=True)
         }
         layers: dict[str, Any] = {**self._layers, name: tasks}
@@ -61,6 +61,11 @@ class LazyRun:
         self._layouts[name] = layout
         made.__dict__["_dagsolve_run"] = self
         return made
+
+    def _task(self, value: int, on_host: bool) -> Any:
+        """What a chunk of a result is: a task's result, or an array that was given."""
+        found = self._places[value] if value in self._places else self._leaves[value]
+        return found if on_host else (to_device, found)  # a tile of zeros is made on the host
 
     def cut_like(self, collection: Any, model: Any) -> Any:
         """One of the collections in the chunks of a Dask array; in its own where the model is none."""

@@ -5,11 +5,11 @@ from typing import Any
 
 import autograd
 import autograd.numpy as anp
-import dask
 import dask.array as da
 import numpy as np
 import pytest
 import zarr
+from dask.base import compute
 
 import dagsolve as ds
 from dagsolve.errors import ArgumentError, ShapeError, UnknownSpecError, UnsupportedError
@@ -69,7 +69,7 @@ def test_values_and_gradients(arrays, lazy, name):
     assert [bar.chunks for bar in bars] == [x.chunks for x in lazy]
     assert [bar.dtype for bar in bars] == [x.dtype for x in lazy]
     expected = autograd.value_and_grad(lambda xs: f(anp, *xs))(arrays)
-    found, *seconds = dask.compute(value, *bars, scheduler="sync")
+    found, *seconds = compute(value, *bars, scheduler="sync")
     assert found == pytest.approx(expected[0], rel=1e-12)
     assert_close(seconds, expected[1])
     planned = ds.compute(value, *bars, scheduler="threads")
@@ -98,7 +98,7 @@ def test_numpy_arguments_beside_dask_ones_take_their_chunks(arrays, lazy):
     )
     assert [bar.chunks for bar in bars] == [UNEVEN, ((2, 5),), ((5,),)]
     expected = autograd.grad(lambda t: anp.sum((t[0] @ t[1]) ** 2) * anp.sum(t[2]))((*arrays, np.ones(5)))
-    assert_close(dask.compute(*bars), expected)
+    assert_close(compute(*bars), expected)
 
 
 def test_arrays_are_taken_as_they_were_when_the_result_was_built(arrays, lazy):
@@ -113,7 +113,7 @@ def test_auxiliary_results(arrays, lazy):
         lambda x: (np.sum(x**2), {"rows": np.sum(x, axis=1), "side": SIDE}), has_aux=True
     )(lazy[0])
     assert aux["rows"].chunks == ((3, 1, 7),)
-    found = dask.compute(value, aux, bar)
+    found = compute(value, aux, bar)
     np.testing.assert_allclose(found[1]["rows"], arrays[0].sum(axis=1), rtol=1e-12)
     np.testing.assert_array_equal(found[1]["side"], SIDE)
     np.testing.assert_allclose(found[2], 2 * arrays[0], rtol=1e-15)
@@ -144,7 +144,7 @@ def test_pullback(arrays, lazy, rng, cotangent):
     w = rng.standard_normal(11)
     bars = pullback((w if cotangent == "numpy" else da.from_array(w, chunks=5), {"s": 2.0}))
     assert [bar.chunks for bar in bars] == [x.chunks for x in lazy]
-    first, *found = dask.compute(value, *bars)
+    first, *found = compute(value, *bars)
     np.testing.assert_allclose(first[0], np.sin(arrays[0]) @ arrays[1], rtol=1e-12)
     expected = autograd.grad(lambda t: w @ f(anp)(*t)[0] + 2.0 * f(anp)(*t)[1]["s"])(arrays)
     assert_close(found, expected)
@@ -310,7 +310,7 @@ def test_gaussian_process_in_tiles(rng):
         return 0.5 * z @ z + np.sum(np.log(np.diag(l)))
 
     k, y = da.from_array(a, chunks=(5, 5)), da.from_array(b, chunks=5)
-    bars = dask.compute(*ds.grad(nll, (0, 1))(k, y))
+    bars = compute(*ds.grad(nll, (0, 1))(k, y))
     inverse = np.linalg.inv(a)
     solved = inverse @ b
     assert_close(bars, (0.5 * (inverse - np.outer(solved, solved)), solved))

@@ -1,9 +1,9 @@
 """ds.gradients by arrays that share chunks, repeat each other, or are computed from one another."""
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
+from dask.base import compute, optimize
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ def x(a):
 
 
 def assert_gradients(made, expected):
-    for found in (dask.compute(*made, scheduler="sync"), ds.compute(*made, scheduler="threads")):
+    for found in (compute(*made, scheduler="sync"), ds.compute(*made, scheduler="threads")):
         for bar, of in zip(found, expected, strict=True):
             np.testing.assert_allclose(bar, of, rtol=1e-11, atol=1e-12)
 
@@ -96,7 +96,7 @@ def test_any_chunks(rows, columns, row_chunk):
 
 
 def test_what_was_optimised_before_is_refused(x):
-    (y,) = dask.optimize(da.sum(da.sin(x * 2)))
+    (y,) = optimize(da.sum(da.sin(x * 2)))
     with pytest.raises(ArgumentError, match=r"chunk .* of xs\[0\].*dask\.optimize.*as it was before"):
         ds.gradients(y, x * 2)
 

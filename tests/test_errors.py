@@ -4,12 +4,12 @@ import logging
 import math
 import time
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.special
+from dask.delayed import delayed
 from distributed import Client, LocalCluster
 
 import dagsolve as ds
@@ -169,7 +169,7 @@ WITHOUT_RULE = [
         ["captured Dask array", "unknown", HERE, "compute_chunk_sizes()"],
     ),
     (
-        of(lambda x: np.sum(x * dask.delayed(X)), X),
+        of(lambda x: np.sum(x * delayed(X)), X),
         UnsupportedError,
         ["Dask Delayed", HERE, "da.from_delayed"],
     ),
@@ -221,7 +221,7 @@ ARGUMENTS = [
     (of(lambda x: x * x, 3), DtypeError, ["grad: argument 0", "must be", "got int", "argnums"]),
     (of(lambda d: d["a"][1], {"a": [1.0, "b"]}), DtypeError, ["argument 0['a'][1]", "must be", "got str"]),
     (
-        of(np.sum, {"a": [dask.delayed(X)]}),
+        of(np.sum, {"a": [delayed(X)]}),
         ArgumentError,
         ["grad: argument 0['a'][0]", "must be an array", "Dask Delayed", "da.from_delayed"],
     ),
