@@ -11,14 +11,27 @@ import numpy as np
 
 from dagsolve.linalg.tiled import on_dask
 from dagsolve.namespace import Array
+from dagsolve.primitive import Primitive
 from dagsolve.primitives import PRIMITIVES
+from dagsolve.specs import spec_of
 
 
 def call(name: str, *operands: Array, **params: Any) -> Any:
     """Result of a primitive, a tuple where it has several; a lazy one where an operand is a Dask array."""
     if any(isinstance(x, da.Array) for x in operands):
         return on_dask(name, *operands, **params)
-    return PRIMITIVES[name](*operands, **params)
+    primitive = PRIMITIVES[name]
+    if not any(traced(x) for x in operands):
+        _refuse_shapes(primitive, operands, params)
+    return primitive(*operands, **params)
+
+
+def _refuse_shapes(primitive: Primitive, operands: tuple[Array, ...], params: dict[str, Any]) -> None:
+    """Raises ShapeError where operands do not fit the signature; recorders and loops over tiles look too."""
+    if primitive.specs is None:
+        primitive.parsed.result_shapes(tuple(tuple(x.shape) for x in operands))
+    elif all(isinstance(x.dtype, np.dtype) for x in operands):
+        primitive.specs(*map(spec_of, operands), **params)
 
 
 def adjoint(a: Array) -> Array:
