@@ -93,8 +93,13 @@ def test_entries_are_those_of_the_dense_jacobian_and_of_jax(program: Any, rng):
 
 def test_a_tridiagonal_matrix_takes_three_tangents(rng, monkeypatch):
     x = rng.normal(size=1009)
-    runs = []
-    monkeypatch.setattr(compressed, "run", lambda *args: runs.append(1) or run(*args))
+    runs: list[int] = []
+
+    def counted(*args):
+        runs.append(1)
+        return run(*args)
+
+    monkeypatch.setattr(compressed, "run", counted)
     found = ds.jacobian(lambda x: tridiagonal(np, x), sparse=True, scheduler="sync")(x)
     assert len(runs) == 3
     assert found.nnz == 3 * 1009 - 2

@@ -19,7 +19,7 @@ from dagsolve.tracing.chunked import tiled
 from dagsolve.tracing.layout import normalised_chunks
 from dagsolve.tracing.reverse import joint_graph
 from dagsolve.tracing.trace import trace_function
-from tests.blocks.task_graphs import Program, find
+from tests.blocks.task_graphs import Program, find, kernel_gradient
 from tests.blocks.test_partition import RATES, graphs, targets
 
 TILE = (331, 331)
@@ -178,3 +178,9 @@ def test_copies_change_no_result(f, rng):
     for values in found[1:]:
         assert values.keys() == found[0].keys()
         assert all(np.array_equal(values[v], found[0][v]) for v in values)
+
+
+def test_components_times_blocks_may_pass_32_bits():
+    """180,099 nodes, 40,023 blocks: their product is 7.2e9."""
+    made, _ = parted(kernel_gradient(20_011, 1024), Targets())
+    assert made.count == 40_023
