@@ -15,6 +15,7 @@ from dagsolve.linalg.orthogonal import lq as lq
 from dagsolve.linalg.orthogonal import qr as qr
 from dagsolve.linalg.orthogonal import svd as svd
 from dagsolve.linalg.orthogonal import svdvals as svdvals
+from dagsolve.linalg.truncated import randomized_svd as randomized_svd
 from dagsolve.linalg.refused import hessenberg as hessenberg
 from dagsolve.linalg.refused import null_space as null_space
 from dagsolve.linalg.refused import orth as orth
