@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import dagsolve as ds
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.linalg.tiled import general
+from dagsolve.primitives.derived import find
 from dagsolve.sampling import random_array
 
 SEED = 20261121
@@ -166,7 +167,27 @@ def test_gradients_of_tiled_programs_are_those_of_dense_ones(rng, name):
         np.testing.assert_allclose(found, gradient, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["solve", "slogdet"])
+def flops(graph, sweep):
+    needed, total = graph.needed(), 0.0
+    for node in graph.nodes():
+        if needed[node.id] and graph.columns.sweep[node.id] == sweep and not graph.is_leaf[node.id]:
+            specs = tuple(map(graph.spec, node.operands)), tuple(map(graph.spec, node.results))
+            total += find(node.primitive).costs(*specs, dict(node.params)).forward_flops
+    return total
+
+
+@pytest.mark.parametrize(("p", "b"), [(1, 512), (4, 128), (8, 64)])
+def test_the_reverse_sweep_of_a_solution_factors_nothing(p, b):
+    """2n³/3 and 2n²k flops forward; 2n²k for the adjoint system and as many for Ā in reverse."""
+    n, k = p * b, 3
+    right = np.random.default_rng(SEED).standard_normal((n, k))
+    f = ds.grad(lambda a: np.sum(np.sin(ds.linalg.solve(a, right))), chunks=b)
+    graph = f.trace(ds.spec((n, n)))
+    assert flops(graph, 0) == pytest.approx(2 * n**3 / 3, rel=0.05)
+    assert flops(graph, 1) == pytest.approx(4 * n**2 * k, rel=0.25)
+
+
+@pytest.mark.parametrize("name", ["solve", "solve, transposed", "inv", "slogdet"])
 def test_second_derivatives(rng, name):
     f, a, v = PROGRAMS[name], drawn(rng, 7, 7, dtype=float), rng.standard_normal((7, 7))
     dense = ds.hvp(f, (a,), (v,))

@@ -22,11 +22,11 @@ import numpy as np
 
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.kernels import blas
-from dagsolve.kernels.dense import adjoint
 from dagsolve.linalg.tiled.runs import traced
 from dagsolve.linalg.tiled.tiles import Grid, Tile, TileLoop
 from dagsolve.namespace import Array, Arrays, namespace_of
 from dagsolve.primitives import PRIMITIVES
+from dagsolve.primitives.anchors import solve as one_step
 from dagsolve.specs import spec
 
 _P = PRIMITIVES
@@ -123,31 +123,18 @@ def _panel(tall: Array, *, start: int, skip: int) -> Arrays:
 
 def _update(p: Array, l: Array, tall: Array, *, skip: int) -> Array:
     """[U_kj; C_j - L_k U_kj] in one tall tile, its rows in their new order."""
-    width = l.shape[1]
-    moved = _P["permute_rows"](tall[skip:], p, inverse=False)
-    if not traced(p, l, tall) and blas.supports(l, moved):
-        moved = np.ascontiguousarray(moved)
+    if not traced(p, l, tall) and blas.supports(l, tall):
+        width, moved = l.shape[1], np.ascontiguousarray(tall[skip:][p])
         blas.trsm(l[:width], moved[:width], unit_diagonal=True)
         blas.gemm(l[width:], moved[:width], moved[width:], alpha=-1.0)
         return moved
-    xp = namespace_of(l, moved)
-    top = _unit_solved(l[:width], moved[:width], transposed=False)
-    if l.shape[0] == width:
-        return top
-    return xp.concat([top, moved[width:] - xp.matmul(l[width:], top)], axis=0)
+    top, below = one_step.step(namespace_of(l, tall), p, l, tall[skip:])
+    return top if below is None else _stacked(top, below)
 
 
 def back(p: Array, l: Array, top: Array, *below: Array) -> Array:
     """[Z; below] with its rows where they were before step k, Z = L_kk⁻ᴴ (top - L_kᴴ below)."""
-    xp, width = namespace_of(l, top), l.shape[1]
-    if below:
-        top = top - xp.matmul(adjoint(xp, l[width:]), below[0])
-    top = _unit_solved(l[:width], top, transposed=True)
-    return _P["permute_rows"](xp.concat([top, *below], axis=0) if below else top, p, inverse=True)
-
-
-def _unit_solved(l: Array, b: Array, *, transposed: bool) -> Array:
-    return _P["solve_triangular"](l, b, lower=True, transposed=transposed, right=False, unit_diagonal=True)
+    return one_step.step_back(namespace_of(l, top), p, l, top, *(below or (None,)))
 
 
 def taken_rows(tall: Array, *, start: int = 0, stop: int | None = None) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.linalg.tiled import elimination
+from dagsolve.linalg.tiled.anchors import anchored
 from dagsolve.linalg.tiled.elimination import Factors, factorised, tall_columns, updated
 from dagsolve.linalg.tiled.runs import less_products, traced
 from dagsolve.linalg.tiled.tiles import Grid, Tile, TileLoop
@@ -38,22 +39,44 @@ def solve(a: Any, b: Any, transposed: bool = False) -> tuple[Any, Any, Any]:
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[0] != a.shape[1] or a.shape[0] != b.shape[0]:
         raise ShapeError(f"solve: a must have shape (n, n) and b (n, k), got {a.shape} and {b.shape}")
-    factors = factorised("solve", a)
-    if transposed and b.chunks[0] != factors.cuts:
-        b = b.rechunk((factors.cuts, b.chunks[1]))
+    a = _square(a)
+    factors, cuts = factorised("solve", a), a.chunks[1]
+    if b.chunks[0] != cuts:
+        b = b.rechunk((cuts, b.chunks[1]))
     loop = TileLoop("solve", factors.array, b, transposed=transposed)
     if transposed:
         x = _solved_transposed(loop, factors, loop.tiles(b))
     else:
         x = _solved(loop, factors, tall_columns(loop, b))
+    x = _anchored(loop, factors, a, x, loop.tiles(b), "solve_adjoint" if transposed else "solve")
     dtype = np.result_type(factors.l[0].dtype, b.dtype)
-    return loop.array(x, (factors.cuts, b.chunks[1]), dtype), _packed(factors), factors.array
+    return loop.array(x, (cuts, b.chunks[1]), dtype), _packed(factors), factors.array
+
+
+def _square(a: Any) -> Any:
+    """The matrix of floating numbers in square tiles, cut as its columns are."""
+    a = a if a.dtype.kind in "fc" else a.astype(np.float64)
+    return a if a.chunks[0] == a.chunks[1] else a.rechunk((a.chunks[1], a.chunks[1]))
+
+
+def _anchored(loop: TileLoop, factors: Factors, a: Any, x: Grid, b: Grid, rule: str) -> Grid:
+    """The solution, whose derivative solves with the factors again instead of passing through them."""
+    read = {
+        **{("p", k, 0): tile for k, tile in enumerate(factors.p)},
+        **{("l", k, 0): tile for k, tile in enumerate(factors.l)},
+        **{("u", *at): tile for at, tile in factors.u.items()},
+    }
+    carrying = {("a", *at): tile for at, tile in loop.tiles(a).items()}
+    carrying.update({("b", *at): tile for at, tile in b.items()})
+    made = anchored(loop, rule, carrying, {("x", *at): tile for at, tile in x.items()}, read)
+    return {(i, j): tile for (_, i, j), tile in made.items()}
 
 
 def inv(a: Any) -> Any:
     """Inverse of a Dask matrix (n, n) in the chunks of its columns; errors as for `solve`."""
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise ShapeError(f"inv: a must have shape (n, n), got {a.shape}")
+    a = _square(a)
     factors = factorised("inv", a)
     loop, dtype = TileLoop("inv", factors.array), factors.l[0].dtype
     eye = {"rows": a.shape[0], "dtype": dtype.str}
@@ -61,7 +84,8 @@ def inv(a: Any) -> Any:
         loop.record(_P["eye"], (), {**eye, "columns": n, "offset": -start})
         for start, n in zip(factors.starts, factors.cuts, strict=False)
     ]
-    return loop.array(_solved(loop, factors, identity), (factors.cuts, factors.cuts), dtype)
+    made = _anchored(loop, factors, a, _solved(loop, factors, identity), {}, "solve")
+    return loop.array(made, (factors.cuts, factors.cuts), dtype)
 
 
 def slogdet(a: Any) -> tuple[Any, Any, Any, Any]:

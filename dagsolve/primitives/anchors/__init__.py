@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
-from dagsolve.primitives.anchors import eigh, lstsq, qr, triangle
+from dagsolve.primitives.anchors import eigh, lstsq, qr, solve, triangle
 from dagsolve.primitives.anchors.grid import Label, Tiles
 
 ANCHOR, BUNDLE = "anchor.", "bundle."
@@ -49,6 +49,10 @@ RULES: Mapping[str, Rule] = {
     "triangle": Rule(triangle.pushforward, triangle.pullback, operands=True),
     "lstsq": Rule(lstsq.pushforward, lstsq.pullback, operands=True),
     "eigh": Rule(eigh.pushforward, eigh.pullback),
+    "solve": Rule(partial(solve.pushforward, transposed=False), partial(solve.pullback, transposed=False)),
+    "solve_adjoint": Rule(
+        partial(solve.pushforward, transposed=True), partial(solve.pullback, transposed=True)
+    ),
 }
 
 
