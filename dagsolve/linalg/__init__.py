@@ -15,7 +15,6 @@ from dagsolve.linalg.orthogonal import lq as lq
 from dagsolve.linalg.orthogonal import qr as qr
 from dagsolve.linalg.orthogonal import svd as svd
 from dagsolve.linalg.orthogonal import svdvals as svdvals
-from dagsolve.linalg.truncated import randomized_svd as randomized_svd
 from dagsolve.linalg.refused import hessenberg as hessenberg
 from dagsolve.linalg.refused import null_space as null_space
 from dagsolve.linalg.refused import orth as orth
@@ -41,3 +40,4 @@ from dagsolve.linalg.systems import cho_solve as cho_solve
 from dagsolve.linalg.systems import lu_solve as lu_solve
 from dagsolve.linalg.systems import solve as solve
 from dagsolve.linalg.systems import solve_triangular as solve_triangular
+from dagsolve.linalg.truncated import randomized_svd as randomized_svd

@@ -1,9 +1,9 @@
 """Least squares and minimum norm in tiles: the dense solutions and derivatives, without Q and its cost."""
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
+from dask.base import compute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +45,7 @@ def test_solutions_are_numpys(m, n, k, rows, columns, dtype):
 @pytest.mark.parametrize(("m", "n"), [(13, 5), (6, 6), (40, 3)])
 def test_residual_and_factors_are_the_dense_ones(rng, m, n):
     a, b = random_array(rng, m, n), random_array(rng, m, 2)
-    made = dask.compute(*TILED["lstsq"](da.from_array(a, chunks=(4, 2)), da.from_array(b)), scheduler="sync")
+    made = compute(*TILED["lstsq"](da.from_array(a, chunks=(4, 2)), da.from_array(b)), scheduler="sync")
     for x, y in zip(made, find("lstsq")(a, b), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-11)
 
@@ -85,7 +85,7 @@ def test_gradients_of_a_dask_program_are_the_dense_ones(rng):
     x, y = da.from_array(a, chunks=(5, 2)), da.from_array(b, chunks=5)
     made = ds.gradients((ds.linalg.lstsq(x, y)[0] ** 3).sum(), [x, y])
     dense = ds.grad(lambda a, b: np.sum(ds.linalg.lstsq(a, b)[0] ** 3), (0, 1))(a, b)
-    for bar, wanted in zip(dask.compute(*made, scheduler="sync"), dense, strict=True):
+    for bar, wanted in zip(compute(*made, scheduler="sync"), dense, strict=True):
         np.testing.assert_allclose(bar, wanted, atol=1e-10)
 
 

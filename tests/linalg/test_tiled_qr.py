@@ -1,11 +1,11 @@
 """QR and LQ in tiles of both dimensions are the dense factors, and so are their derivatives."""
 
-from collections import Counter
+from collections import defaultdict
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
+from dask.base import compute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ DTYPES = [np.float32, np.float64, np.complex128]
 
 
 def factors(a, *chunks, name="qr"):
-    return dask.compute(*TILED[name](da.from_array(a, chunks=chunks)), scheduler="sync")
+    return compute(*TILED[name](da.from_array(a, chunks=chunks)), scheduler="sync")
 
 
 def near(made, wanted, dtype=np.float64, factor=1.0):
@@ -162,7 +162,8 @@ def test_invariant_loss_needs_no_signs(rng):
 
 
 def flops(graph, sweep):
-    needed, found = graph.needed(), Counter()
+    needed = graph.needed()
+    found: dict[str, float] = defaultdict(float)
     for node in graph.nodes():
         if (
             needed[node.id]

@@ -1,11 +1,11 @@
 """One column of tiles: QR by a tree and its closed reverse sweep, with the textbook's calls and flops."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
+from dask.base import compute
 
 import dagsolve as ds
 from dagsolve.linalg.tiled import TILED
@@ -24,14 +24,14 @@ def tall(rng, rows, dtype=np.float64):
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
 def test_uneven_tiles_give_lapacks_factors(rng, rows, dtype):
     a = tall(rng, sum(rows), dtype)
-    made = dask.compute(*TILED["qr"](da.from_array(a, chunks=(rows, 5))), scheduler="sync")
+    made = compute(*TILED["qr"](da.from_array(a, chunks=(rows, 5))), scheduler="sync")
     for x, y in zip(made, np.linalg.qr(a), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-12)
 
 
 def test_deep_trees_keep_q_orthonormal(rng):
     a = random_array(rng, 1600, N) * np.logspace(0, -12, N)
-    q, r = dask.compute(*TILED["qr"](da.from_array(a, chunks=(50, N))), scheduler="sync")
+    q, r = compute(*TILED["qr"](da.from_array(a, chunks=(50, N))), scheduler="sync")
     assert np.abs(q.T @ q - np.eye(N)).max() <= 1e-14
     assert np.linalg.norm(q @ r - a) <= 1e-14 * np.linalg.norm(a)
 
@@ -50,7 +50,9 @@ def graph_of(tiles):
 
 def work(graph, sweep):
     """Calls of needed nodes by primitive, and flops in units of N³."""
-    needed, calls, flops = graph.needed(), Counter(), Counter()
+    needed = graph.needed()
+    calls: Counter[str] = Counter()
+    flops: dict[str, float] = defaultdict(float)
     for node in graph.nodes():
         if needed[node.id] and graph.columns.sweep[node.id] == sweep and not graph.is_leaf[node.id]:
             specs = tuple(map(graph.spec, node.operands)), tuple(map(graph.spec, node.results))

@@ -1,9 +1,9 @@
 """Randomised truncated SVD: near the exact one, the same on every kind of array, with its own derivative."""
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
+from dask.base import compute
 
 import dagsolve as ds
 from dagsolve.errors import ArgumentError, ShapeError
@@ -33,9 +33,7 @@ def test_largest_values_and_vectors_are_the_exact_ones(rng, m, n, dtype):
 def test_on_dask_arrays_it_is_the_same(rng, m, n):
     a = decaying(rng, m, n)
     lazy = randomized_svd(da.from_array(a, chunks=(6, 5)), 3, n_oversamples=2)
-    for x, y in zip(
-        dask.compute(*lazy, scheduler="sync"), randomized_svd(a, 3, n_oversamples=2), strict=True
-    ):
+    for x, y in zip(compute(*lazy, scheduler="sync"), randomized_svd(a, 3, n_oversamples=2), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-11)
 
 
