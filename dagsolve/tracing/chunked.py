@@ -27,6 +27,11 @@ from dagsolve.tracing.layout import Chunks, Layout, normalised_chunks, slices, t
 from dagsolve.tracing.record import Recorder
 from dagsolve.tracing.tracer import Tracer
 
+_DASK_OPTIONS = {
+    "array.slicing.split-large-chunks": False,
+    "array.rechunk.method": "tasks",  # also beside a Client: tasks can be interpreted
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Tiled:
@@ -68,7 +73,7 @@ def tiled(
     """
     chunks = {**(constant_chunks or {}), **dict(zip(graph.inputs, input_chunks, strict=True))}
     builder = _Builder(graph, chunks, default)
-    with warnings.catch_warnings(), dask.config.set({"array.slicing.split-large-chunks": False}):
+    with warnings.catch_warnings(), dask.config.set(_DASK_OPTIONS):
         warnings.simplefilter("error", FutureWarning)  # dask.array warns before it would compute silently
         warnings.simplefilter("ignore", da.PerformanceWarning)
         return builder.build()

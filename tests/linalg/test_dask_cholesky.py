@@ -1,6 +1,7 @@
 """The Cholesky family of ds.linalg on Dask arrays: results, chunks, gradients, failures."""
 
 import pickle
+from typing import Any
 
 import dask
 import dask.array as da
@@ -84,7 +85,7 @@ def test_runs_of_substitution(n, k, tile, calls, flags):
     near(found, expected.T if right else expected)
 
 
-STACKED = {
+STACKED: dict[str, Any] = {
     "cholesky": (lambda a: ds.linalg.cholesky(a, lower=True), np.linalg.cholesky),
     "inv": (ds.linalg.inv, np.linalg.inv),
     "logdet": (ds.linalg.logdet, lambda a: np.linalg.slogdet(a)[1]),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import dagsolve as ds
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.linalg.tiled import general
+from dagsolve.linalg.tiled.elimination import factorised
 from dagsolve.primitives.derived import find
 from dagsolve.sampling import random_array
 
@@ -128,7 +129,7 @@ def test_shapes_that_do_not_fit_are_refused():
 @pytest.mark.parametrize("p", [1, 2, 5, 8])
 def test_tasks_of_an_elimination(p):
     """p panels with three results, p(p-1)/2 updates and as many cuts but for the last; p tall columns."""
-    l = general.factorised("test", da.ones((3 * p, 3 * p), chunks=3)).array
+    l = factorised("test", da.ones((3 * p, 3 * p), chunks=3)).array
     columns = p if p > 1 else 0
     assert len(l.dask.layers[l.name]) == columns + 4 * p + p * (p - 1) + 1
 

@@ -62,7 +62,9 @@ def factorised(who: str, a: Any) -> Factors:
     )
     loop = TileLoop("lu", a)
     tall = [(column, 0) for column in tall_columns(loop, a)]
-    p, l, u = [], [], {}
+    p: list[Tile] = []
+    l: list[Tile] = []
+    u: Grid = {}
     for k, width in enumerate(cuts):
         of, skip = tall[k]
         start, rows = sum(cuts[:k]), of.shape[0] - skip

@@ -28,7 +28,7 @@ def is_stacked(primitive: Primitive, operands: Sequence[Any]) -> bool:
     if not any(core) or len(core) != len(operands):
         return False
     extra = [x.ndim - k for x, k in zip(operands, core, strict=True)]
-    return min(extra) >= 0 and max(extra) > 0
+    return bool(min(extra) >= 0 and max(extra) > 0)
 
 
 def chunk_by_chunk(name: str, *operands: Any, **params: Any) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from dagsolve.linalg.tiled.runs import less_products, traced
 from dagsolve.linalg.tiled.tiles import Grid, Tile, TileLoop
 from dagsolve.namespace import Array, namespace_of
 from dagsolve.primitives import PRIMITIVES
+from dagsolve.primitives.anchors.grid import Label
 from dagsolve.specs import spec
 
 _P = PRIMITIVES
@@ -61,15 +62,16 @@ def _square(a: Any) -> Any:
 
 def _anchored(loop: TileLoop, factors: Factors, a: Any, x: Grid, b: Grid, rule: str) -> Grid:
     """The solution, whose derivative solves with the factors again instead of passing through them."""
-    read = {
-        **{("p", k, 0): tile for k, tile in enumerate(factors.p)},
-        **{("l", k, 0): tile for k, tile in enumerate(factors.l)},
-        **{("u", *at): tile for at, tile in factors.u.items()},
-    }
-    carrying = {("a", *at): tile for at, tile in loop.tiles(a).items()}
-    carrying.update({("b", *at): tile for at, tile in b.items()})
-    made = anchored(loop, rule, carrying, {("x", *at): tile for at, tile in x.items()}, read)
+    read: dict[Label, Tile] = {("p", k, 0): tile for k, tile in enumerate(factors.p)}
+    read.update({("l", k, 0): tile for k, tile in enumerate(factors.l)})
+    read.update(_named("u", factors.u))
+    carrying = {**_named("a", loop.tiles(a)), **_named("b", b)}
+    made = anchored(loop, rule, carrying, _named("x", x), read)
     return {(i, j): tile for (_, i, j), tile in made.items()}
+
+
+def _named(name: str, tiles: Grid) -> dict[Label, Tile]:
+    return {(name, at[0], at[1]): tile for at, tile in tiles.items()}
 
 
 def inv(a: Any) -> Any:
@@ -135,7 +137,8 @@ def _permuted(b: Array, p: Array, *, inverse: bool) -> Array:
 
 def _solved(loop: TileLoop, factors: Factors, columns: list[Tile]) -> Grid:
     """U⁻¹ L⁻¹ P of each tall column, tile by tile of the steps."""
-    steps, made = range(len(factors.cuts)), {}
+    steps = range(len(factors.cuts))
+    made: Grid = {}
     for c, column in enumerate(columns):
         y, tall = [], (column, 0)
         for k in steps:
@@ -150,7 +153,8 @@ def _solved(loop: TileLoop, factors: Factors, columns: list[Tile]) -> Grid:
 
 def _solved_transposed(loop: TileLoop, factors: Factors, tiles: Grid) -> Grid:
     """Pᴴ L⁻ᴴ U⁻ᴴ of the tiles, a column at a time."""
-    steps, made = range(len(factors.cuts)), {}
+    steps = range(len(factors.cuts))
+    made: Grid = {}
     for c in range(1 + max(at[1] for at in tiles)):
         w: list[Tile] = []
         for i in steps:

@@ -53,7 +53,8 @@ def _column(xp: Namespace, b: Grid, c: int, rows: list[int]) -> list[Array]:
 
 
 def _forward(xp: Namespace, p: Grid, l: Grid, u: Grid, b: list[Array]) -> list[Array]:
-    tall, y = _stacked(xp, *b), []
+    tall: Array | None = _stacked(xp, *b)
+    y: list[Array] = []
     for k in range(len(b)):
         top, tall = step(xp, p[k, 0], l[k, 0], tall)
         y.append(top)
@@ -71,8 +72,9 @@ def _backward(xp: Namespace, p: Grid, l: Grid, u: Grid, b: list[Array]) -> list[
         for j in range(i):
             w[i] = w[i] - xp.matmul(adjoint(xp, u[j, i]), w[j])
         w[i] = _solved_with(u[i, i], w[i], lower=False, transposed=True)
-    tall = None
-    for k in reversed(range(len(w))):
+    last = len(w) - 1
+    tall = step_back(xp, p[last, 0], l[last, 0], w[last], None)
+    for k in reversed(range(last)):
         tall = step_back(xp, p[k, 0], l[k, 0], w[k], tall)
     made, start = [], 0
     for tile in w:
