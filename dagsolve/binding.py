@@ -82,12 +82,24 @@ def referred(leaves: Mapping[int, Any]) -> list[Hashable]:
     return list(dict.fromkeys(x.key for x in leaves.values() if hasattr(x, "key")))
 
 
-def optimised(graph: HighLevelGraph, keys: Iterable[Hashable]) -> Mapping[Hashable, Any]:
-    """Only what makes these keys, fused as Dask does it for arrays."""
-    wanted = list(keys)
+def loading_tasks(
+    graph: HighLevelGraph, leaves: Mapping[int, Any], *, distributed: bool
+) -> Mapping[Hashable, Any]:
+    """Only the tasks that make what these leaves refer to, fused as Dask does it for arrays.
+
+    Raises ArgumentError for persisted data, which lies on a cluster's workers, in a run that is not there.
+    """
+    wanted = list(dict.fromkeys(x.key for x in leaves.values() if hasattr(x, "key")))
     if not wanted:
         return {}
     found: Mapping[Hashable, Any] = optimize(graph, wanted)
+    read = {d for task in found.values() for d in getattr(task, "dependencies", ())}
+    absent = (read | set(wanted)) - found.keys()
+    if absent and not distributed:
+        raise ArgumentError(
+            f"scheduler must be the Client that persisted the data: {len(absent)} chunks lie on its workers, "
+            f"{min(map(str, absent))} among them. Pass scheduler=client, or the data from before persist."
+        )
     return found
 
 

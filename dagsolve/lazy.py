@@ -13,7 +13,7 @@ import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 
-from dagsolve.binding import layers_of, optimised, referred
+from dagsolve.binding import layers_of, loading_tasks, referred
 from dagsolve.errors import ArgumentError
 from dagsolve.namespace import Array, is_host, namespace_of, to_device
 from dagsolve.options import Options
@@ -83,7 +83,8 @@ class LazyRun:
         executor = executor_for(options)
         plan = plan_graph(graph, options, executor)
         leaves = {v: self._leaves[v] for v in plan.leaves}
-        tasks = optimised(self._source, referred({v: leaves[v] for v in plan.read_leaves}))
+        read = {v: leaves[v] for v in plan.read_leaves}
+        tasks = loading_tasks(self._source, read, distributed=executor.capacity().distributed)
         values = executor.execute(plan, leaves, graph=tasks, progress=options.progress)
         self.last_report = executor.last_report
         return [layout.join(values) for layout in layouts]

@@ -14,7 +14,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from dagsolve.binding import Bound, chunks_of, optimised, referred
+from dagsolve.binding import Bound, chunks_of, loading_tasks
 from dagsolve.blocks.work import node_work
 from dagsolve.errors import ArgumentError
 from dagsolve.executor import Capacity, Executor
@@ -138,7 +138,11 @@ def run(
     """Results of the function and derivatives, as arrays."""
     found = bound(compiled, trace, seeds)
     read = {v: found.leaves[v] for v in compiled.plan.read_leaves}
-    tasks = optimised(found.loading(), referred(read)) if found.arrays else None
+    tasks = (
+        loading_tasks(found.loading(), read, distributed=executor.capacity().distributed)
+        if found.arrays
+        else None
+    )
     values = executor.execute(compiled.plan, found.leaves, graph=tasks, progress=options.progress)
     return [y.join(values) for y in compiled.outputs], [x.join(values) for x in compiled.derivatives]
 

@@ -246,6 +246,19 @@ def test_sources_of_data(arrays, client, tmp_path, source):
                 np.testing.assert_allclose(bar, of, rtol=1e-10, atol=1e-12)
 
 
+def test_persisted_data_is_run_where_it_lies(client):
+    x = client.persist(da.ones(6, chunks=2) * 3)
+    gradient = ds.grad(lambda x: np.sum(x**2))(x)
+    for scheduler in ("sync", "threads"):
+        with pytest.raises(ArgumentError, match=r"Client that persisted .* 3 chunks.* scheduler=client"):
+            ds.compute(gradient, scheduler=scheduler)
+        with pytest.raises(ArgumentError, match="Client that persisted"):
+            ds.grad(lambda y: np.sum(x * y), scheduler=scheduler)(np.ones(6))
+    np.testing.assert_array_equal(ds.compute(gradient, scheduler=client)[0], np.full(6, 6.0))
+    found = ds.grad(lambda y: np.sum(x * y), scheduler=client)(np.ones(6))
+    np.testing.assert_array_equal(found, np.full(6, 3.0))
+
+
 def test_rechunks_that_move_data_peer_to_peer(arrays, client):
     a = arrays[0]
     with client.as_current(), dask.config.set({"array.rechunk.method": "p2p"}):
