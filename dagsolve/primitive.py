@@ -72,6 +72,8 @@ class Primitive:
     pushforward (xp, saved, tangents, **params) -> result tangent(s)
     pullback    (xp, saved, cotangents, wanted, **params) -> one contribution per wanted operand
     *_kernel    numeric twins on concrete arrays, same arguments; untraceable, blocked, in place
+    inplace     result -> the operand whose memory it may take at that operand's last use; forward_kernel
+                then takes `overwrite=True`, given for an operand of the result's spec that nothing else sees
     ufunc       name of the NumPy function with `out=` that forward is, where it is one
     view        whether forward makes a view on NumPy (no flops, no bytes)
     cost        (operand specs, result specs, **params) -> Cost
@@ -91,6 +93,7 @@ class Primitive:
     specs: Callable[..., Specs] | None = None
     forward_kernel: Callable[..., Any] | None = None
     pullback_kernel: Callable[..., tuple[Array | None, ...]] | None = None
+    inplace: Mapping[str, str] = field(default_factory=dict)
     ufunc: str | None = None
     view: bool = False
     cost: Callable[..., Cost] | None = None

@@ -143,6 +143,10 @@ def _reusable(graph: Graph, step: Node) -> tuple[int, ...]:
         c, *factors = step.operands
         return () if c in factors else (c,)
     primitive = find(step.primitive)
+    for result, operand in primitive.inplace.items():
+        v = step.operands[primitive.operands.index(operand)]
+        same = graph.spec(v) is graph.spec(step.results[primitive.results.index(result)])
+        return (v,) if same and step.operands.count(v) == 1 else ()
     if step.params or primitive.ufunc is None or any(primitive.parsed.operand_dims):
         return ()  # matmul has `out=` too, but its result may not overlap its operands
     target = graph.spec(step.results[0])

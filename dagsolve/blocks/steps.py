@@ -1,8 +1,8 @@
 """Steps: a block's code resolved, once per process and array library, into closures over a list of slots.
 
-A ufunc writes into an operand that dies there when nothing else can see its memory: it was born in this
-block, is no view, is C-contiguous, and its slot holds the only reference to it (a view holds one to its
-base, whoever runs the block holds one to each input).
+A ufunc, or a kernel that offers it (`Primitive.inplace`), writes into an operand that dies there when nothing
+else can see its memory: it was born in this block, is no view, is C-contiguous, and its slot holds the only
+reference to it (a view holds one to its base, whoever runs the block holds one to each input).
 """
 
 from collections.abc import Callable, Mapping
@@ -56,7 +56,8 @@ def _step(
         return _ufunc_step(function, operands, results[0], reuse)
     if len(results) > 1:
         return _tuple_step(primitive, operands, results, params, xp)
-    step = _call_step(primitive, operands, results[0], params, xp)
+    call_step = _overwriting_step if reuse and xp is np and primitive.inplace else _call_step
+    step = call_step(primitive, operands, results[0], params, xp)
     if primitive.view and results[0] in outputs:
         return partial(_owning, step, results[0], xp)
     return step
@@ -104,6 +105,21 @@ def _call_step(
     def call(slots: Slots) -> None:
         made = run(xp, tuple([slots[k] for k in operands]), keywords)
         slots[result] = made[0] if isinstance(made, tuple) else made
+
+    return call
+
+
+def _overwriting_step(
+    primitive: Primitive, operands: tuple[int, ...], result: int, params: Params, xp: Namespace
+) -> Step:
+    run, keywords = primitive.run, dict(params)
+    overwriting = {**keywords, "overwrite": True}
+    (name,) = primitive.inplace.values()
+    target = operands[primitive.operands.index(name)]
+
+    def call(slots: Slots) -> None:
+        chosen = overwriting if _unshared(slots, target) else keywords
+        slots[result] = run(xp, tuple([slots[k] for k in operands]), chosen)
 
     return call
 

@@ -33,8 +33,8 @@ def forward(xp: Namespace, a: Array) -> Array:
     return l
 
 
-def forward_kernel(xp: Namespace, a: Array) -> Array:
-    """By LAPACK in place on a copy of the triangle, a matrix of the stack at a time."""
+def forward_kernel(xp: Namespace, a: Array, *, overwrite: bool = False) -> Array:
+    """By LAPACK in place on a copy of the triangle, or on a itself, a matrix of the stack at a time."""
     if not (xp is np and blas.supports(a)):
         return forward(xp, a)
     if a.ndim > 2 and a.shape[-1] <= SMALL:
@@ -42,9 +42,11 @@ def forward_kernel(xp: Namespace, a: Array) -> Array:
             return forward(xp, a)  # one call for the whole stack
         except FactorisationError:
             pass  # the loop below finds out which matrix it was
-    l = np.tril(a)
+    l = a if overwrite else np.tril(a)
     for index in np.ndindex(*a.shape[:-2]):
         blas.potrf(l[index], name=f"cholesky: a[{', '.join(map(str, index))}]" if index else "cholesky: a")
+    if overwrite:
+        np.copyto(l, 0, where=np.tri(l.shape[-1], k=-1, dtype=bool).T)
     return l
 
 
@@ -95,6 +97,7 @@ cholesky = Primitive(
     pullback,
     saves={"a": ("l",)},
     forward_kernel=forward_kernel,
+    inplace={"l": "a"},
     pullback_kernel=pullback_kernel,
     cost=cost,
     examples=examples,

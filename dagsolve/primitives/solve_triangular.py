@@ -71,9 +71,15 @@ def forward(
 
 
 def forward_kernel(
-    xp: Namespace, t: Array, b: Array, *, unit_diagonal: bool = False, **params: bool
+    xp: Namespace,
+    t: Array,
+    b: Array,
+    *,
+    unit_diagonal: bool = False,
+    overwrite: bool = False,
+    **params: bool,
 ) -> Array:
-    """By BLAS in place on a copy of b, a matrix of the stack at a time; on a device by its library."""
+    """By BLAS in place on b or a copy of it, a matrix of the stack at a time; on a device by its library."""
     solver = triangular_solver(xp)
     if solver is not None:
         return by_library(solver, xp, t, b, unit_diagonal=unit_diagonal, **params)
@@ -83,7 +89,7 @@ def forward_kernel(
     if not unit_diagonal:
         refuse_singular(np, t)
     lead = broadcast_shapes(t.shape[:-2], b.shape[:-2])
-    x = np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
+    x = b if overwrite else np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
     t = np.broadcast_to(t, (*lead, *t.shape[-2:]))
     for index in np.ndindex(*lead):
         blas.trsm(t[index], x[index], unit_diagonal=unit_diagonal, **params)
@@ -192,6 +198,7 @@ solve_triangular = Primitive(
     saves={"t": ("t", "x"), "b": ("t",)},
     specs=specs,
     forward_kernel=forward_kernel,
+    inplace={"x": "b"},
     cost=cost,
     examples=examples,
 )

@@ -53,13 +53,13 @@ def forward(
     return _multiplied(xp, triangle, b, transposed, right)
 
 
-def forward_kernel(xp: Namespace, t: Array, b: Array, **params: bool) -> Array:
-    """By BLAS in place on a copy of b, a matrix of the stack at a time."""
+def forward_kernel(xp: Namespace, t: Array, b: Array, *, overwrite: bool = False, **params: bool) -> Array:
+    """By BLAS in place on b or a copy of it, a matrix of the stack at a time."""
     stacked_small = t.ndim > 2 and t.shape[-1] <= SMALL  # one call for the whole stack
     if stacked_small or not (xp is np and blas.supports(t, b)):
         return forward(xp, t, b, **params)
     lead = broadcast_shapes(t.shape[:-2], b.shape[:-2])
-    x = np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
+    x = b if overwrite else np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
     t = np.broadcast_to(t, (*lead, *t.shape[-2:]))
     for index in np.ndindex(*lead):
         blas.trmm(t[index], x[index], **params)
@@ -149,6 +149,7 @@ triangular_product = Primitive(
     saves={"t": ("b",), "b": ("t",)},
     specs=specs,
     forward_kernel=forward_kernel,
+    inplace={"x": "b"},
     cost=cost,
     examples=examples,
 )

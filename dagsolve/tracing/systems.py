@@ -30,4 +30,4 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
         raise UnsupportedError(
             f"np.linalg.pinv with a cutoff for each matrix (at {source_scope()}). Pass one number."
         )
-    return linalg.pinv(a, rtol=cutoff)
+    return linalg.pinv(a, rtol=None if cutoff is None else float(cutoff))
