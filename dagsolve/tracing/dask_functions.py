@@ -169,6 +169,10 @@ def choose_by_indices(idx: Any, chunk_outputs: Any, x_chunks: Sequence[int], axi
     return made
 
 
+def is_null(values: Any) -> Any:
+    return np.isnan(values)
+
+
 def as_array(a: Any, like: Any = None, **options: Any) -> Any:
     """The value itself, in another dtype where one is asked for."""
     dtype = options.get("dtype")
@@ -188,8 +192,10 @@ DASK_FUNCTIONS: dict[Any, Callable[..., Any]] = {
     reductions.arg_chunk: arg_chunk,
     reductions.arg_combine: arg_combine,
     reductions.arg_agg: arg_agg,
+    reductions.nanarg_agg: arg_agg,  # a line of NaN alone is not refused: values are not known while tracing
     reductions.moment_chunk: moment_chunk,
     reductions.moment_agg: moment_agg,
     routines._searchsorted_block: searchsorted_block,
+    routines._asarray_isnull: is_null,
     creation.linear_ramp_chunk: linear_ramp_chunk,
 }

@@ -40,7 +40,7 @@ from dagsolve.tracing.record import Recorder
 from dagsolve.tracing.tracer import Tracer
 
 Key = Any  # a Dask key: text, or a tuple of text and numbers
-_PATCHED = {name: getattr(linalg, name) for name in ("cholesky", "solve_triangular")}
+_PATCHED = {name: getattr(linalg, name) for name in ("cholesky", "lu", "solve_triangular")}
 _PATCH_LOCK = threading.RLock()
 _CREATION = (np.full_like, np.zeros_like, np.ones_like, np.full, np.zeros, np.ones, np.eye, np.arange)
 _REFUSED = {"_getitem_with_mask", "rechunk_transfer", "rechunk_unpack"}
@@ -262,6 +262,7 @@ def _run(key: Key, node: GraphNode, read: Mapping[Key, Any]) -> Any:
 def function_name(node: GraphNode) -> str:
     """Name of the function that a task calls."""
     func = getattr(node, "func", None)
+    func = getattr(node, "kwargs", {}).get("function", func)  # where another only enforces its dtype
     while isinstance(func, functools.partial):
         func = func.func
     return getattr(func, "__name__", type(node).__name__ if func is None else repr(func))
@@ -270,8 +271,10 @@ def function_name(node: GraphNode) -> str:
 def _mapped(node: GraphNode) -> GraphNode:
     if isinstance(node, Task):
         func = _mapped_function(node.func)
-        if func is not node.func:
-            return Task(node.key, func, *node.args, **node.kwargs)
+        # elemwise hands the function itself to the one that enforces the result's dtype
+        kwargs = {name: _mapped_function(x) if callable(x) else x for name, x in node.kwargs.items()}
+        if func is not node.func or any(kwargs[name] is not x for name, x in node.kwargs.items()):
+            return Task(node.key, func, *node.args, **kwargs)
     return node
 
 

@@ -125,6 +125,16 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool 
     return _P["logical_or"](near, _P["logical_and"](np.isnan(a), np.isnan(b))) if equal_nan else near
 
 
+def isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: None = None
+) -> Any:
+    """Whether items equal one of some known values."""
+    made = np.zeros(element.shape, bool)
+    for item in np.unique(np.asarray(test_elements)).tolist():
+        made = _P["logical_or"](_P["equal"](element, item), made)
+    return _P["logical_not"](made) if invert else made
+
+
 def angle(z: Any, deg: bool = False) -> Any:
     """Argument of a complex number; of a real one 0 or π, without derivative."""
     if z.dtype.kind == "c":
@@ -171,7 +181,8 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
 }  # fmt: skip
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sinc: sinc, np.nan_to_num: nan_to_num, np.isposinf: isposinf, np.isneginf: isneginf,
-    np.isreal: isreal, np.iscomplex: iscomplex, np.isclose: isclose, np.angle: angle,
+    np.isreal: isreal, np.iscomplex: iscomplex, np.isclose: isclose, np.isin: isin,
+    np.angle: angle,
     np.around: around, np.round: around, np.choose: choose, np.select: select,
     np.fix: lambda x, out=None: _P["trunc"](x),
 }  # fmt: skip

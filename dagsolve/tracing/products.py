@@ -124,6 +124,13 @@ def _extreme(name: str, worst: float) -> Callable[..., Any]:
     return extreme
 
 
+def _arg(name: str, worst: float) -> Callable[..., Any]:
+    def arg(a: Any, axis: int | None = None, out: None = None, *, keepdims: Any = False) -> Any:
+        return getattr(np, name)(_filled(a, worst), axis=axis, keepdims=keepdims is True)
+
+    return arg
+
+
 def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     return cumsum(_filled(a, 0.0), axis, dtype, out)
 
@@ -136,7 +143,9 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.prod: prod, np.cumprod: cumprod, np.all: _decided("amin", True), np.any: _decided("amax", False),
     np.count_nonzero: count_nonzero, np.nansum: nansum, np.nanprod: nanprod, np.nanmean: nanmean,
     np.nanvar: nanvar, np.nanstd: nanstd, np.nanmax: _extreme("amax", -math.inf),
-    np.nanmin: _extreme("amin", math.inf), np.nancumsum: nancumsum, np.nancumprod: nancumprod,
+    np.nanmin: _extreme("amin", math.inf),
+    np.nanargmax: _arg("argmax", -math.inf), np.nanargmin: _arg("argmin", math.inf),
+    np.nancumsum: nancumsum, np.nancumprod: nancumprod,
 }  # fmt: skip
 METHODS: dict[str, Callable[..., Any]] = {
     "prod": prod, "cumprod": cumprod, "cumsum": cumsum, "all": FUNCTIONS[np.all], "any": FUNCTIONS[np.any],

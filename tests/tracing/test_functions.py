@@ -18,6 +18,7 @@ T = random_distinct(RNG, 2, 3, 5)
 Z = random_distinct(RNG, 3, 5) + 1j * random_distinct(RNG, 3, 5)
 ZERO = np.where(np.arange(15).reshape(3, 5) % 4 == 1, 0.0, A)
 SPECIAL = np.where(np.arange(15).reshape(3, 5) % 4 == 1, np.nan, A)
+UNKNOWN: Any = "long"
 EDGES = np.array([-1.0, 0.1, 0.7])
 
 # function -> (call, arguments): at least one call of every entry of the tables
@@ -43,6 +44,9 @@ CALLS: dict[Any, list[Any]] = {
     np.isreal: [(lambda x: x * np.isreal(x), A), (lambda x: x * np.isreal(x), Z)],
     np.iscomplex: [(lambda x: x * np.iscomplex(x), Z)],
     np.isclose: [(lambda x: x * np.isclose(x, B, atol=0.5), A)],
+    np.isin: [
+        (lambda x: x * np.isin(np.rint(x), [0, 1]), A), (lambda x: x * np.isin(x, [2], invert=True), A),
+    ],
     np.angle: [(np.angle, Z), (lambda x: x * np.angle(x, deg=True), A)],
     np.around: [(lambda x: np.around(x, 1) * x, A)],
     np.round: [(lambda x: np.round(x) * x, A), (lambda x: np.round(100 * x, -1) * x, A)],
@@ -50,7 +54,8 @@ CALLS: dict[Any, list[Any]] = {
     np.choose: [(lambda x: np.choose((x > 0).astype(int), [x * x, B]), A)],
     np.select: [(lambda x: np.select([x > 0.5, x > 0], [x * x, B * x], 2.0), A)],
     np.prod: [
-        (np.prod, A), (lambda x: np.prod(x, axis=0), T), (lambda x: np.prod(x, axis=(0, 2), keepdims=True), T),
+        (np.prod, A), (lambda x: np.prod(x, axis=0), T),
+        (lambda x: np.prod(x, axis=(0, 2), keepdims=True), T),
         (lambda x: np.prod(x, axis=1), ZERO), (lambda x: x.prod(axis=-1, dtype=complex), A), (np.prod, V),
     ],
     np.cumprod: [(np.cumprod, V), (lambda x: np.cumprod(x, axis=1), T), (lambda x: x.cumprod(axis=1), ZERO)],
@@ -64,6 +69,8 @@ CALLS: dict[Any, list[Any]] = {
     np.nanstd: [(np.nanstd, SPECIAL)],
     np.nanmax: [(lambda x: np.nanmax(x, axis=0), SPECIAL)],
     np.nanmin: [(np.nanmin, SPECIAL)],
+    np.nanargmax: [(lambda x: np.nanargmax(x, axis=0) * np.nansum(x, axis=0), SPECIAL)],
+    np.nanargmin: [(lambda x: np.nanargmin(x) * np.nansum(x), SPECIAL)],
     np.nancumsum: [(lambda x: np.nancumsum(x, axis=1), SPECIAL)],
     np.nancumprod: [(lambda x: np.nancumprod(x, axis=0), SPECIAL)],
     np.sort: [(np.sort, T), (lambda x: np.sort(x, axis=0), A), (lambda x: np.sort(x, axis=None), A)],
@@ -84,18 +91,26 @@ CALLS: dict[Any, list[Any]] = {
     np.percentile: [(lambda x: np.percentile(x, 45, axis=0), A)],
     np.median: [(np.median, V), (lambda x: np.median(x, axis=0), T), (np.median, V[:1])],
     np.searchsorted: [(lambda x: x * np.searchsorted(EDGES, x), A)],
-    np.digitize: [(lambda x: x * np.digitize(x, EDGES), A), (lambda x: x * np.digitize(x, EDGES[::-1], True), A)],
+    np.digitize: [
+        (lambda x: x * np.digitize(x, EDGES), A), (lambda x: x * np.digitize(x, EDGES[::-1], True), A),
+    ],
     np.flip: [(np.flip, A), (lambda x: np.flip(x, 1), T)],
     np.fliplr: [(np.fliplr, A)],
     np.flipud: [(np.flipud, A)],
     np.roll: [(lambda x: np.roll(x, 2), A), (lambda x: np.roll(x, (1, -7), (0, 1)), A)],
     np.rot90: [(lambda x, k=k: np.rot90(x, k), A) for k in (-1, 0, 1, 2)],
     np.repeat: [(lambda x: np.repeat(x, 2), A), (lambda x: np.repeat(x, [1, 0, 3], axis=0), A)],
-    np.tile: [(lambda x: np.tile(x, 3), A), (lambda x: np.tile(x, (2, 1, 3)), A), (lambda x: np.tile(x, 2), T)],
-    np.diff: [(np.diff, A), (lambda x: np.diff(x, 2, axis=1), T), (lambda x: np.diff(x, prepend=0.5 * x[:, :1]), A)],
+    np.tile: [
+        (lambda x: np.tile(x, 3), A), (lambda x: np.tile(x, (2, 1, 3)), A), (lambda x: np.tile(x, 2), T),
+    ],
+    np.diff: [
+        (np.diff, A), (lambda x: np.diff(x, 2, axis=1), T),
+        (lambda x: np.diff(x, prepend=0.5 * x[:, :1]), A),
+    ],
     np.ediff1d: [(np.ediff1d, A), (lambda x: np.ediff1d(x, to_begin=1.0, to_end=x[:2]), V)],
     np.gradient: [
-        (np.gradient, V), (lambda x: np.gradient(x, 0.5, axis=1), T), (lambda x: np.gradient(x, edge_order=2), V),
+        (np.gradient, V), (lambda x: np.gradient(x, 0.5, axis=1), T),
+        (lambda x: np.gradient(x, edge_order=2), V),
         (lambda x: np.gradient(x, np.array([0.0, 1.0, 4.0]), axis=0), A),
         (lambda x: np.gradient(x)[1] * np.gradient(x, 2.0, 0.3)[0], A),
     ],
@@ -103,7 +118,9 @@ CALLS: dict[Any, list[Any]] = {
         (lambda x: np.apply_along_axis(lambda v: np.sum(v * v), 1, x), T),
         (lambda x: np.apply_along_axis(lambda v, k: np.outer(v, v[:k]), 0, x, 2), A),
     ],
-    np.fft.fft: [(np.fft.fft, Z), (lambda x: np.fft.fft(x, 4, 0, "ortho"), A), (lambda x: np.fft.fft(x, 3), Z)],
+    np.fft.fft: [
+        (np.fft.fft, Z), (lambda x: np.fft.fft(x, 4, 0, "ortho"), A), (lambda x: np.fft.fft(x, 3), Z),
+    ],
     np.fft.ifft: [(np.fft.ifft, A), (lambda x: np.fft.ifft(x, norm="forward"), Z)],
     np.fft.rfft: [(np.fft.rfft, A), (lambda x: np.fft.rfft(x, 6, 0), A)],
     np.fft.irfft: [(np.fft.irfft, Z), (lambda x: np.fft.irfft(x, 7, norm="ortho"), Z)],
@@ -163,7 +180,7 @@ def test_a_column_of_nan_has_nan_for_its_largest_item() -> None:
         (lambda x: np.gradient(x, 1.0, 2.0, 3.0), ArgumentError, "3 spacings for 2 axes"),
         (lambda x: np.gradient(x[:1], axis=0), UnsupportedError, "edge_order=1"),
         (lambda x: np.fft.fft(x, 0), ShapeError, "0 points"),
-        (lambda x: np.fft.fft(x, norm="long"), ArgumentError, "norm must be one of"),
+        (lambda x: np.fft.fft(x, norm=UNKNOWN), ArgumentError, "norm must be one of"),
         (lambda x: np.fft.rfft(x * 1j), ArgumentError, "must be real"),
         (lambda x: np.argmax(x, axis=0) & np.argmin(x, axis=0), UnsupportedError, "traced integers"),
         (lambda x: x[x > 0], UnsupportedError, "np.where"),
