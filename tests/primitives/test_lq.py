@@ -61,9 +61,7 @@ def test_what_lies_above_the_diagonal_of_the_cotangent_of_l_is_not_seen(rng):
         )
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype"), [((5, 5), float), ((7, 3), complex), ((3, 7), complex), ((2, 3, 7), float)]
-)
+@pytest.mark.parametrize(("shape", "dtype"), [((7, 3), complex), ((2, 3, 7), float)])
 def test_gradients_equal_jaxs(shape, dtype, rng):
     """By JAX's QR of the adjoint, which has the same signs. JAX's complex gradients are conjugate."""
     a = random_array(rng, *shape, dtype=dtype)

@@ -31,7 +31,7 @@ def test_solutions_equal_scipys(shape, dtype, rng):
     np.testing.assert_allclose(solution(a, b), scipy.linalg.lstsq(a, b)[0], rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [((7, 3), complex), ((5, 5), float), ((3, 7), complex)])
+@pytest.mark.parametrize(("shape", "dtype"), [((7, 3), complex), ((3, 7), float)])
 def test_gradients_equal_jaxs_pseudo_inverse(shape, dtype, rng):
     """JAX's complex gradients are conjugate."""
     a, b = random_array(rng, *shape, dtype=dtype), random_array(rng, shape[0], 2, dtype=dtype)

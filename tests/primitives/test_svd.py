@@ -125,9 +125,7 @@ def test_equal_singular_values_are_told_relatively(rng):
         np.testing.assert_allclose(pulled(scale * a, *bars) * scale, pulled(a, *bars), rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype"), [((5, 5), float), ((7, 3), complex), ((3, 7), complex), ((2, 5, 3), float)]
-)
+@pytest.mark.parametrize(("shape", "dtype"), [((7, 3), complex), ((3, 7), float)])
 def test_gradients_equal_jaxs(shape, dtype, rng):
     """For a function without signs; JAX's complex gradients are conjugate."""
     a = random_of_spectrum(rng, *shape[:-2], m=shape[-2], n=shape[-1], dtype=dtype)
