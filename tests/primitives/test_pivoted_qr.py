@@ -57,9 +57,7 @@ def test_rank_deficient_matrices_have_factors_but_no_derivative(rng):
     a = np.outer(rng.standard_normal(5), rng.standard_normal(3))
     q, r, p = pivoted_qr(a, full_rank=False)
     np.testing.assert_allclose(q @ r, a[:, p], rtol=1e-12, atol=1e-13)
-    with pytest.raises(
-        FactorisationError, match=r"pivoted_qr: a \(5, 3\) float64 must have full rank"
-    ):
+    with pytest.raises(FactorisationError, match=r"pivoted_qr: a \(5, 3\) float64 must have full rank"):
         pivoted_qr(a)
 
 
