@@ -111,7 +111,7 @@ def text() -> str:
         "threads and two processes; a part of them in drawn shapes and chunks. The last column names them.",
         "",
         f"- **differentiable** ({count['differentiable']}): a program calls it on traced arrays.",
-        f"- **constant** ({count['constant']}): truths, places, rounding: a value without derivative.",
+        f"- **constant** ({count['constant']}): truths, places, rounding.",
         f"- **leaf** ({count['leaf']}): arrays from nothing or from storage; they stay ordinary Dask tasks, as",
         "  all of `da.random` does.",
         f"- **refused** ({count['refused']}): an error names the task, its function and what to do.",

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tests.dask_programs.program import Program
+from tests.dask_programs.program import Chunks, Program
 
+COARSE: tuple[Chunks, Chunks] = (((11,), (2, 5)), ((2, 5),))  # for single ufuncs, of which there are many
 CAPTURED = np.linspace(-1.0, 1.0, 7)
 
 # ufunc -> (where it is defined, from a real number; the same written for autograd where it lacks it)
@@ -86,6 +87,7 @@ def unary(name: str, domain: Callable[[Any], Any], other: Callable[[Any, Any], A
     return Program(
         lambda np, x, y: np.sum(getattr(np, name)(domain(x)) * y),
         None if other is None else lambda np, x, y: np.sum(other(np, domain(x)) * y),
+        chunks=COARSE,
         free=name in ("exp", "sqrt"),
     )
 
@@ -94,6 +96,7 @@ def binary(name: str, other: Callable[[Any, Any, Any], Any] | None) -> Program:
     return Program(
         lambda np, x, y: np.sum(getattr(np, name)(x, y) * x),
         None if other is None else lambda np, x, y: np.sum(other(np, x, y) * x),
+        chunks=COARSE,
         free=name in ("multiply", "maximum"),
     )
 

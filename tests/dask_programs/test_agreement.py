@@ -78,7 +78,7 @@ def test_on_two_processes(family: str, rng: np.random.Generator, client: Any) ->
 @st.composite
 def lengths(draw: Any, n: int) -> tuple[int, ...]:
     """Chunks of an axis of length n, uneven ones and single items included."""
-    cuts = sorted(draw(st.sets(st.integers(1, n - 1), max_size=4))) if n > 1 else []
+    cuts = sorted(draw(st.sets(st.integers(1, n - 1), max_size=2))) if n > 1 else []
     return tuple(np.diff([0, *cuts, n]).tolist())
 
 
