@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint tests slow gpu-test bench gpu-bench coverage format clean
+.PHONY: help demo test lint tests slow gpu-test bench gpu-bench notebooks coverage format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -45,6 +45,11 @@ bench: .venv/ready-bench  ## the measurements behind the tables of the README
 gpu-bench: .venv/ready-gpu  ## gradients on one GPU beside JAX and PyTorch where they see it
 	$(BIN)/python -m benchmarks.gpu
 
+notebooks: .venv/ready-notebooks  ## notebook 03 at full size, into build/notebooks: about half an hour
+	mkdir -p build/notebooks
+	$(BIN)/papermill --cwd notebooks notebooks/03_scaling.ipynb build/notebooks/03_scaling.ipynb \
+		-y '{sizes: [2048, 3072], tiles: [256, 512], rounds: 5, far_rows: 1000000, far_tile: 16384, far_workers: [1, 4, 16, 64, 256, 1024], weak_workers: [1, 4, 16, 64, 256, 1024]}'
+
 coverage: .venv/ready-test  ## quick tests with a report of lines never reached
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
@@ -73,4 +78,8 @@ clean:  ## forget everything built but .venv
 
 .venv/ready-bench: pyproject.toml | .venv/bin/python
 	$(PIP) --editable '.[test,bench]'
+	touch $@
+
+.venv/ready-notebooks: pyproject.toml | .venv/bin/python
+	$(PIP) --editable '.[notebooks]'
 	touch $@
