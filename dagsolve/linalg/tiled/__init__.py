@@ -18,6 +18,7 @@ from dagsolve.linalg.tiled import (
     spectral,
     squares,
     substitution,
+    triangular,
 )
 from dagsolve.linalg.tiled.gathered import chunk_by_chunk, in_one_chunk, is_stacked
 from dagsolve.linalg.tiled.native import NATIVE
@@ -36,6 +37,7 @@ TILED: dict[str, Callable[..., Any]] = {
     "det": general.det,
     "permute_rows": general.permute_rows,
     "solve_triangular": substitution.solve_triangular,
+    "triangular_product": triangular.triangular_product,
     "matmul": products.matmul,
     "diagonal": products.diagonal,
     "diagonal_matrix": products.diagonal_matrix,
