@@ -1,6 +1,7 @@
 """The operators of Seeger et al. are what BLAS, NumPy and the paper say, on every kind of array."""
 
 from itertools import product
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -101,7 +102,7 @@ def test_sum_of_logarithms_is_half_a_log_determinant(rng):
     np.testing.assert_allclose(2 * linalg.sumlogdiag(linalg.potrf(a)), linalg.logdet(a))
 
 
-CALLS = {
+CALLS: dict[str, tuple[Any, Any]] = {
     "potrf": (linalg.potrf, lambda rng: (random_spd(rng, n=3),)),
     "potri": (linalg.potri, lambda rng: (random_triangular(rng, n=3),)),
     "gelqf": (linalg.gelqf, lambda rng: (random_array(rng, 2, 3),)),
@@ -113,7 +114,10 @@ CALLS = {
     ),
     "syrk": (linalg.syrk, lambda rng: (random_array(rng, 3, 2, dtype=complex),)),
     "herk": (lambda a: linalg.herk(a, True), lambda rng: (random_array(rng, 3, 2, dtype=complex),)),
-    "gemm": (lambda *x: linalg.gemm(*x, True, False, 2.0, 0.5), lambda rng: random_array(rng, 3, 3, 3)),
+    "gemm": (
+        lambda a, b, c: linalg.gemm(a, b, c, True, False, 2.0, 0.5),
+        lambda rng: random_array(rng, 3, 3, 3),
+    ),
     "gemm2": (linalg.gemm2, lambda rng: random_array(rng, 2, 3, 3)),
     "sumlogdiag": (linalg.sumlogdiag, lambda rng: (random_triangular(rng, 2, n=3),)),
     "extractdiag": (lambda a: linalg.extractdiag(a, 1), lambda rng: (random_array(rng, 2, 3, 3),)),
