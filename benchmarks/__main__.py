@@ -16,6 +16,7 @@ from benchmarks import (
     recording,
     second_call,
     simulation,
+    tiled,
 )
 from benchmarks.measure import environment, table, write
 
@@ -26,6 +27,7 @@ PARTS = {
     "cholesky_gradient": cholesky_gradient.main,
     "gaussian_process": gaussian_process.main,
     "perceptron": perceptron.main,
+    "tiled": tiled.main,
     "simulation": simulation.main,
     "placement": placement.main,
 }
