@@ -1,7 +1,7 @@
 """Which task goes first, where, and what it is called; pure.
 
-Priorities follow the critical path: T. C. Hu, Operations Research 9 (1961). Places follow the earliest
-finish, see `earliest`.
+Priorities follow the critical path: T. C. Hu, Operations Research 9 (1961); where that is short, memory.
+Places follow the earliest finish, see `earliest`.
 """
 
 import re
@@ -13,7 +13,10 @@ import numpy.typing as npt
 
 from dagsolve.blocks.structure import BlockDag
 from dagsolve.blocks.work import Rates
+from dagsolve.planning.actions import Plan, Run
 from dagsolve.scheduler.earliest import Work, earliest
+
+SHORT = 0.1  # a critical path of this share of each thread's work leaves the order free
 
 
 def remaining_seconds(dag: BlockDag) -> npt.NDArray[np.float64]:
@@ -33,6 +36,24 @@ def ranks(dag: BlockDag) -> list[int]:
     return [int(place) for place in rank]
 
 
+def urgency(plan: Plan) -> list[int]:
+    """Place of each block in the order of a run: by the critical path, or as the plan orders them.
+
+    Whatever the order, threads that never wait while a block is ready are done within their share of the work
+    and the critical path together (R. L. Graham, SIAM J. Appl. Math. 17, 1969). Where that path is short, as
+    with a sum over many chunks, the order costs next to no time, and all the memory: the longest way first
+    would load every chunk for the forward sweep before the reverse sweep reads the first again.
+    """
+    share = plan.seconds / (plan.workers * plan.threads)
+    if plan.critical_seconds > SHORT * share:
+        return ranks(plan.dag)
+    rank = [0] * len(plan.dag.blocks)
+    runs = dict.fromkeys(action.block for action in plan.actions if isinstance(action, Run))
+    for place, block in enumerate(runs):
+        rank[block] = place
+    return rank
+
+
 class Slot(NamedTuple):
     """Where and when a block is projected to run, in seconds since the start."""
 
@@ -42,12 +63,17 @@ class Slot(NamedTuple):
     finish: float
 
 
-def timetable(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[Slot]:
+def timetable(
+    dag: BlockDag, threads: Sequence[int], rates: Rates, rank: Sequence[int] | None = None
+) -> list[Slot]:
     """Slot of each block, for workers of so many threads: where it is projected to finish first.
 
-    Of places that follow the tiles' positions on a two-dimensional cyclic grid of workers, simulated runs of
-    tiled factorisations and products moved fewer bytes but took longer, because the cones of a factorisation
-    are chains; `python -m benchmarks placement` compares them.
+    rank   place of each block in the order that the slots are given in, producers before consumers; None:
+           the longest remaining path goes first
+
+    A two-dimensional cyclic grid of workers on which each tile's owner computes it moves fewer bytes still in
+    simulated runs: that is no slower for a factorisation and takes up to three times as long for a product,
+    and a plan does not know its tiles' positions; `python -m benchmarks placement` compares the two.
     """
     maker = np.full(dag.graph.value_count, -1, dtype=np.int64)
     for value, block in dag.producer.items():
@@ -55,7 +81,7 @@ def timetable(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[Slot]
     reads = [np.array(block.reads, dtype=np.int64) for block in dag.blocks]
     work = Work(
         seconds=np.array([block.seconds for block in dag.blocks]),
-        order=np.argsort(np.array(ranks(dag), dtype=np.int64)),
+        order=np.argsort(np.array(ranks(dag) if rank is None else rank, dtype=np.int64)),
         first_read=np.cumsum([0, *map(len, reads)]),
         reads=np.concatenate(reads) if reads else np.zeros(0, dtype=np.int64),
         maker=maker,
@@ -69,9 +95,11 @@ def timetable(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[Slot]
     return [Slot(*row) for row in zip(*columns, strict=True)]
 
 
-def homes(dag: BlockDag, threads: Sequence[int], rates: Rates) -> list[int]:
+def homes(
+    dag: BlockDag, threads: Sequence[int], rates: Rates, rank: Sequence[int] | None = None
+) -> list[int]:
     """Worker of each block, for workers of so many threads; see `timetable`."""
-    return [slot.worker for slot in timetable(dag, threads, rates)]
+    return [slot.worker for slot in timetable(dag, threads, rates, rank)]
 
 
 def key_prefix(label: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import dagsolve as ds
 from dagsolve.errors import ArgumentError, SchedulerError
-from dagsolve.planning.actions import Recompute, Run
+from dagsolve.planning.actions import Action, Recompute, Run
 from dagsolve.reports import BlockDone, RunReport
 from dagsolve.scheduler.simulate import block_seconds, simulate
 from tests.scheduler.plans import dag_of, plan_of, steps
@@ -137,7 +137,7 @@ def test_blocks_take_what_they_took(plan, rng):
 
 def test_recomputed_blocks_run_behind_their_gates(rng):
     dag, _ = dag_of(steps, np.ones((N, N)), np.ones((N, N)))
-    order = [Run(b.index) for b in dag.blocks]
+    order: list[Action] = [Run(b.index) for b in dag.blocks]
     first_reverse = next(b.index for b in dag.blocks if b.sweep == 1)
     order.insert(first_reverse, Recompute(1))
     found = simulate(plan_of(dag, order), replace(QUICK, threads=4))
