@@ -13,11 +13,16 @@ G. Ballard et al., IPDPS (2014) 1159-1170.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
+import numpy as np
+
+from dagsolve.linalg.tiled.runs import less_products, sum_of_products
 from dagsolve.linalg.tiled.tiles import Grid, Tile
 from dagsolve.primitives import PRIMITIVES
+from dagsolve.specs import spec
 
 LEAF = 8  # rows over columns up to which the tiles of a panel are factored by one task
 _qr, _qr_triangle, _householder = PRIMITIVES["qr"], PRIMITIVES["qr_triangle"], PRIMITIVES["householder"]
@@ -83,17 +88,35 @@ def formed(panels: Sequence[Panel], rows: int) -> Grid:
         q.update({(i, j): tile for i, tile in enumerate(panel.q, j)})
         for l in range(j + 1, len(panels)):
             column = [q[i, l] for i in range(j + 1, rows)]
-            product = panel.t @ summed([v.H @ x for v, x in zip(panel.v[1:], column, strict=True)])
+            product = panel.t @ _projected(panel.v[1:], column)
             q[j, l] = PRIMITIVES["negative"](panel.v[0] @ product)
             for i, (v, x) in enumerate(zip(panel.v[1:], column, strict=True), j + 1):
-                q[i, l] = x - v @ product
+                q[i, l] = _less(x, v, product)
     return q
 
 
 def _applied(v: Sequence[Tile], t: Tile, column: Sequence[Tile]) -> list[Tile]:
     """C - V T Vᴴ C for a column of tiles."""
-    product = t @ summed([a.H @ x for a, x in zip(v, column, strict=True)])
-    return [x - a @ product for a, x in zip(v, column, strict=True)]
+    product = t @ _projected(v, column)
+    return [_less(x, a, product) for a, x in zip(v, column, strict=True)]
+
+
+def _projected(v: Sequence[Tile], column: Sequence[Tile]) -> Tile:
+    """Vᴴ C for two columns of tiles: LEAF products to a task, the tasks' results added in pairs."""
+    of = spec((v[0].shape[1], column[0].shape[1]), np.result_type(v[0].dtype, column[0].dtype))
+    whole = partial(sum_of_products, adjoint_left=True)
+    sums = []
+    for start in range(0, len(v), LEAF):
+        pairs = zip(v[start : start + LEAF], column[start : start + LEAF], strict=True)
+        sums.append(v[0].loop.task("gemm", whole, [tile for pair in pairs for tile in pair], of))
+    while len(sums) > 1:
+        sums = [sums[k] + sums[k + 1] if k + 1 < len(sums) else sums[k] for k in range(0, len(sums), 2)]
+    return sums[0]
+
+
+def _less(c: Tile, v: Tile, w: Tile) -> Tile:
+    """C - V W, in one task."""
+    return c.loop.task("gemm", less_products, (c, v, w), spec(c.shape, np.result_type(c.dtype, w.dtype)))
 
 
 def _panel(row: int, tiles: Sequence[Tile]) -> Panel:
@@ -177,16 +200,3 @@ def rows_of(tile: Tile, start: int, end: int) -> Tile:
     """Rows start to end of a tile."""
     made: Tile = _getitem(tile, index=((start, end, 1), (0, tile.shape[1], 1)))
     return made
-
-
-def summed(terms: Sequence[Tile]) -> Tile:
-    """Sum of tiles: in groups of LEAF, where one product accumulates on the next, and then in pairs."""
-    sums = []
-    for start in range(0, len(terms), LEAF):
-        group = terms[start : start + LEAF]
-        sums.append(group[0])
-        for term in group[1:]:
-            sums[-1] = sums[-1] + term
-    while len(sums) > 1:
-        sums = [sums[k] + sums[k + 1] if k + 1 < len(sums) else sums[k] for k in range(0, len(sums), 2)]
-    return sums[0]
