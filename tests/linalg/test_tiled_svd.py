@@ -46,14 +46,14 @@ def test_factors_are_the_dense_ones(rng, m, n, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("m", "n"), SHAPES)
+@pytest.mark.parametrize(("m", "n"), SHAPES[:2])
 def test_gradient_is_the_dense_one(rng, m, n, dtype):
     a, *weights = problem(rng, m, n, dtype)
     made = ds.grad(loss, chunks=4)(a, *weights)
     near(made, ds.grad(loss)(a, *weights), 1e-3 if dtype == np.float32 else 1e-10)
 
 
-@pytest.mark.parametrize(("m", "n"), SHAPES)
+@pytest.mark.parametrize(("m", "n"), SHAPES[:3])
 def test_second_derivatives_are_the_dense_ones(rng, m, n):
     a, *weights = problem(rng, m, n)
     d = random_array(rng, m, n)
