@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 from benchmarks import (
     cholesky_gradient,
+    decompositions,
     executors,
     gaussian_process,
     perceptron,
@@ -25,6 +26,7 @@ PARTS = {
     "second_call": second_call.main,
     "executors": executors.main,
     "cholesky_gradient": cholesky_gradient.main,
+    "decompositions": decompositions.main,
     "gaussian_process": gaussian_process.main,
     "perceptron": perceptron.main,
     "tiled": tiled.main,
