@@ -36,7 +36,7 @@ from dagsolve.planning.cost import DISTRIBUTED
 from dagsolve.reports import THIS_PROCESS, RunReport, recording
 from dagsolve.scheduler.cluster import Cluster, DescribedExecutor
 from dagsolve.scheduler.events import TOPIC, listening, receive, watch
-from dagsolve.scheduler.placement import AnyWorker, Places, Priorities, homes
+from dagsolve.scheduler.placement import AnyWorker, Places, Priorities, homes, urgency
 from dagsolve.scheduler.tasks import INLINE_BYTES, TaskGraph, task_graph
 from dagsolve.scheduler.threads import run_tasks
 from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin, one_blas_thread, worker_report
@@ -199,7 +199,7 @@ class ClusterExecutor:
         addresses = sorted(threads)
         if len(addresses) < 2:
             return Places({})
-        home = homes(plan.dag, [threads[address] for address in addresses], DISTRIBUTED)
+        home = homes(plan.dag, [threads[address] for address in addresses], DISTRIBUTED, urgency(plan))
         return Places({key: addresses[home[block]] for key, block in made.blocks.items()})
 
     # What a run sets up, each undone when the run ends, however it ends

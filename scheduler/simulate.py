@@ -17,7 +17,7 @@ from dagsolve.planning.actions import Plan
 from dagsolve.reports import RunReport
 from dagsolve.scheduler.cluster import Cluster
 from dagsolve.scheduler.machine import Floats, Ints, Tasks, Wires, happen, traces
-from dagsolve.scheduler.placement import homes, ranks
+from dagsolve.scheduler.placement import homes, urgency
 from dagsolve.scheduler.simulation import Simulation
 from dagsolve.scheduler.tasks import INLINE_BYTES, executions
 
@@ -46,7 +46,8 @@ def simulate(
         seconds = measured_seconds(seconds, plan, measured)
     if places is None:
         several = cluster.workers > 1
-        places = homes(dag, [cluster.slots] * cluster.workers, rates) if several else [0] * len(dag)
+        slots, rank = [cluster.slots] * cluster.workers, urgency(plan)
+        places = homes(dag, slots, rates, rank) if several else [0] * len(dag)
     home = np.asarray(places, dtype=np.int64)
     if home.shape != (len(dag),) or np.any((home < 0) | (home >= cluster.workers)):
         raise ArgumentError(
@@ -135,7 +136,7 @@ def _tasks(plan: Plan, seconds: Floats, home: Ints) -> tuple[Tasks, Ints, int]:
     """The tasks of a run, the block of each (-1: none), and the bytes of the given arrays."""
     dag = plan.dag
     nbytes = dag.graph.value_nbytes.tolist()
-    rank, place = ranks(dag), home.tolist()
+    rank, place = urgency(plan), home.tolist()
     made_by, _ = executions(plan)
     rows: list[_Row] = []
     reader: list[int] = []  # pairs of tasks

@@ -24,7 +24,7 @@ from dagsolve.executor import Leaves, checked_leaves
 from dagsolve.planning.actions import Drop, Plan, Recompute, Run
 from dagsolve.reports import BlockDone
 from dagsolve.scheduler.events import announce
-from dagsolve.scheduler.placement import ranks, task_key
+from dagsolve.scheduler.placement import task_key, urgency
 
 Key = Any  # a Dask key
 Place = int | None  # position in the tuple under a key; None: the key holds the bare array
@@ -43,8 +43,8 @@ class TaskGraph:
     priorities: dict[Key, int]
     """Higher goes first; keys of an existing graph are absent."""
     blocks: dict[Key, int]
-    """Block of each key that a block's task or one of its projections makes, or that is a given array: of
-    that the first one that reads it."""
+    """Block of each key that a block's task or one of its projections makes; of given arrays and of tasks of
+    an existing graph, the first one that reads them."""
     uses: dict[Key, list[int]]
     """Moments of the plan at which a key is read, ascending."""
 
@@ -124,9 +124,9 @@ def task_graph(
             made.outputs[value] = final[value].places[value][0]
         elif (reference := builder.reference(value)) is not None:
             made.outputs[value] = reference.key
-    rank = ranks(plan.dag)
+    rank = urgency(plan)
     for execution in sorted(made_by, key=lambda e: rank[e.block.index]):
-        _set_priority(made, execution.key, -rank[execution.block.index])
+        _claim(made, execution.key, execution.block.index, -rank[execution.block.index])
     return made
 
 
@@ -269,11 +269,13 @@ class _Builder:
                 execution.places[writes[i]] = (part, place if len(positions) > 1 else None)
 
 
-def _set_priority(made: TaskGraph, key: Key, priority: int) -> None:
-    """The priority of a block's task, passed on to the leaves and foreign tasks that nobody needs sooner."""
+def _claim(made: TaskGraph, key: Key, block: int, priority: int) -> None:
+    """The priority of a block's task; the leaves and foreign tasks that nobody needs sooner share it, and go
+    with the block: what is loaded elsewhere has to be moved."""
     stack = [key]
     while stack:
         at = stack.pop()
         if at not in made.priorities and at in made.tasks:
             made.priorities[at] = priority
+            made.blocks.setdefault(at, block)
             stack.extend(made.tasks[at].dependencies)

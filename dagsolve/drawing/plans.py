@@ -21,7 +21,7 @@ from dagsolve.drawing.lanes import Bar, draw_lanes
 from dagsolve.planning.actions import Plan
 from dagsolve.planning.cost import DISTRIBUTED, THREADS
 from dagsolve.planning.replay import Moment, memory_profile
-from dagsolve.scheduler.placement import timetable
+from dagsolve.scheduler.placement import timetable, urgency
 from dagsolve.tables import duration
 
 VALUES, BESIDE = PALETTE[0], PALETTE[4]
@@ -104,7 +104,7 @@ def _limits(plan: Plan) -> list[tuple[float, str, str]]:
 
 def _draw_timetable(axes: Any, plan: Plan, workers: int, colours: Any) -> None:
     rates = DISTRIBUTED if workers > 1 else THREADS
-    slots = timetable(plan.dag, [plan.threads] * workers, rates)
+    slots = timetable(plan.dag, [plan.threads] * workers, rates, urgency(plan))
     bars = [
         Bar(slot.worker * plan.threads + slot.thread, slot.start, block.seconds, block.label)
         for slot, block in zip(slots, plan.dag.blocks, strict=True)
