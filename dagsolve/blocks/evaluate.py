@@ -19,9 +19,10 @@ from dagsolve.blocks.instructions import (
     program,
 )
 from dagsolve.blocks.steps import Slots, owned, owned_copy, resolved
-from dagsolve.errors import ArgumentError, BlockError, DagsolveError
+from dagsolve.errors import ArgumentError, BlockError, DagsolveError, GaugeWarning
 from dagsolve.graph import Graph
 from dagsolve.graph.order import reachable_backward
+from dagsolve.kernels import choices
 from dagsolve.namespace import Array, Arrays, Namespace, namespace_of
 from dagsolve.specs import Spec
 
@@ -41,10 +42,14 @@ def run_block(program: BlockProgram, inputs: Sequence[Array]) -> tuple[Array, ..
     at = 0
 
     def warn(kind: str, flag: int) -> None:
-        _warn_at(program, at, kind)
+        name = program.code.instructions[at].primitive
+        _warn_at(program, at, f"{kind} encountered in {name}", RuntimeWarning)
+
+    def told(text: str) -> None:
+        _warn_at(program, at, text, GaugeWarning)
 
     try:
-        with np.errstate(**_calls_for_warnings(warn)):
+        with np.errstate(**_calls_for_warnings(warn)), choices.heard_by(told):
             for at, (step, clear) in enumerate(steps):  # noqa: B007, warn reads it
                 step(slots)
                 for k in clear:
@@ -155,8 +160,8 @@ def _calls_for_warnings(warn: Callable[[str, int], None]) -> dict[str, Any]:
     return {"call": warn, **{kind: "call" for kind, mode in modes.items() if mode == "warn"}}
 
 
-def _warn_at(program: BlockProgram, at: int, kind: str) -> None:
+def _warn_at(program: BlockProgram, at: int, text: str, category: type[Warning]) -> None:
     scope = program.scopes[at]
-    text = f"{kind} encountered in {program.code.instructions[at].primitive}"
-    file = scope.file or "<graph>"
-    warnings.warn_explicit(text, RuntimeWarning, file, scope.line, registry=_warning_registry)
+    warnings.warn_explicit(
+        text, category, scope.file or "<graph>", scope.line, registry=_warning_registry
+    )

@@ -2,6 +2,10 @@
 
 Runs of a topological order are labels that never fall along an edge, so their quotient is acyclic. The cost
 of a cluster is a task plus the bytes that it reads and writes; the optimum over runs is a shortest path.
+
+A run waits for what its latest member waits for, and all that follows its earliest member waits for the run.
+Members from far apart would put the longest path behind itself: a run may make it longer by no more than its
+own limit at either end.
 """
 
 from typing import NamedTuple
@@ -10,7 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from dagsolve.blocks.quotient import Quotient
+from dagsolve.blocks.quotient import Quotient, spans
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -41,6 +45,7 @@ def cheapest_runs(
     readers = np.repeat(position, np.diff(q.read_indptr))
     np.maximum.at(last_reader, q.read_values, readers)
     last_reader[q.kept] = len(q)
+    before, after, longest = spans(q, order)
     return _cheapest_runs(  # type: ignore[no-any-return]
         order,
         q.sweep,
@@ -52,6 +57,9 @@ def cheapest_runs(
         q.write_values,
         last_reader,
         nbytes.astype(np.float64),
+        before,
+        after,
+        longest + 2 * price.limit_seconds,
         *price,
     )
 
@@ -59,7 +67,7 @@ def cheapest_runs(
 @numba.njit(cache=True)
 def _cheapest_runs(  # type: ignore[no-untyped-def]
     order, sweep, seconds, mergeable, read_indptr, reads, write_indptr, writes, last_reader, nbytes,
-    task_seconds, per_byte, limit_seconds, limit_bytes,
+    before, after, limit_path, task_seconds, per_byte, limit_seconds, limit_bytes,
 ):  # fmt: skip
     count = len(order)
     best = np.full(count + 1, np.inf)
@@ -67,15 +75,17 @@ def _cheapest_runs(  # type: ignore[no-untyped-def]
     start = np.zeros(count + 1, dtype=np.int64)
     stamp = np.full(len(nbytes), -1, dtype=np.int64)
     for end in range(count):
-        read, written, time = 0.0, 0.0, 0.0
+        read, written, time, start_at, rest = 0.0, 0.0, 0.0, 0.0, 0.0
         for begin in range(end, max(-1, end - WINDOW), -1):
             k = order[begin]
             time += seconds[k]
+            start_at, rest = max(start_at, before[k]), max(rest, after[k])
             if begin < end and (
                 not mergeable[k]
                 or not mergeable[order[end]]
                 or sweep[k] != sweep[order[end]]
                 or time > limit_seconds
+                or start_at + time + rest > limit_path
             ):
                 break
             for e in range(write_indptr[k], write_indptr[k + 1]):

@@ -7,7 +7,9 @@ and Mattheyses: the best move first, also where it loses, each node once; then m
 the best prefix. The bytes that all blocks read and write together never grow.
 
 Only what costs less than moving its operands and results twice is moved: a product of matrices stays where
-its tile is made. No block loses its last node, none grows beyond the targets or the heaviest there is.
+its tile is made. No block loses its last node, none grows beyond the targets or the heaviest there is. A
+block waits for what its new node reads, and the node's readers wait for the block: no move may make a path
+longer than the longest one by more than a task's worth.
 
 References: C. Fiduccia, R. Mattheyses, Proc. 19th Design Automation Conf. (1982) 175-181; J. Herrmann,
 M. Kho, B. Uçar, K. Kaya, Ü. Çatalyürek, SIAM J. Sci. Comput. 41 (2019) A2117-A2145, section 3.2.
@@ -21,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dagsolve.blocks.cones import Edges
-from dagsolve.blocks.quotient import Weights, quotient, topological
+from dagsolve.blocks.quotient import Weights, quotient, spans, topological
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -38,6 +40,7 @@ class Bounds(NamedTuple):
     seconds: float
     bytes: float  # of reads and writes
     seconds_per_byte: float
+    slack_seconds: float  # that a move may add to the longest path
 
 
 def moved(label: Ints, edges: Edges, weights: Weights, dense: Bools, bounds: Bounds) -> Ints:
@@ -49,7 +52,10 @@ def moved(label: Ints, edges: Edges, weights: Weights, dense: Bools, bounds: Bou
     if len(q) < 2:
         return label
     position = np.empty(len(q), dtype=np.int64)
-    position[topological(q)] = np.arange(len(q))
+    order = topological(q)
+    position[order] = np.arange(len(q))
+    before, after, longest = spans(q, order)
+    before, after = before[order], after[order]
     block = np.where(q.of_node >= 0, position[q.of_node], -1)
     reader_indptr, readers = _readers(edges.indptr, edges.values, len(weights.nbytes))
     first_value = np.searchsorted(weights.value_node, np.arange(len(label) + 1))
@@ -63,7 +69,8 @@ def moved(label: Ints, edges: Edges, weights: Weights, dense: Bools, bounds: Bou
     for _ in range(PASSES):
         gained = _pass(
             edges.indptr, edges.values, edges.nodes, reader_indptr, readers, first_value, weights.sweep,
-            weights.seconds, nbytes, q.kept, movable, block, seconds, held, size,
+            weights.seconds, nbytes, q.kept, movable, block, seconds, held, size, before, after,
+            longest + bounds.slack_seconds,
             min(bounds.seconds, float(q.seconds.max())), bounds.bytes,
         )  # fmt: skip
         if not gained:
@@ -168,9 +175,29 @@ def _change(n, target, indptr, values, nodes, reader_indptr, readers, first_valu
 
 
 @numba.njit(cache=True)
+def _path(  # type: ignore[no-untyped-def]
+    n, target, indptr, nodes, reader_indptr, readers, first_value, block, seconds, before, after
+):
+    """Longest path through the target if it held the node, in seconds; never too little."""
+    start, rest = before[target], after[target]
+    for e in range(indptr[n], indptr[n + 1]):
+        b = block[nodes[e]]
+        if b >= 0 and b != target:
+            start = max(start, before[b] + seconds[b])
+    for v in range(first_value[n], first_value[n + 1]):
+        if reader_indptr[v + 1] - reader_indptr[v] > SCANNED:
+            return np.inf
+        for e in range(reader_indptr[v], reader_indptr[v + 1]):
+            b = block[readers[e]]
+            if b >= 0 and b != target:
+                rest = max(rest, after[b] + seconds[b])
+    return start + seconds[target] + rest
+
+
+@numba.njit(cache=True)
 def _best(  # type: ignore[no-untyped-def]
     n, indptr, values, nodes, reader_indptr, readers, first_value, sweep, node_seconds, nbytes, kept, block,
-    seconds, held, size, limit_seconds, limit_bytes,
+    seconds, held, size, before, after, limit_path, limit_seconds, limit_bytes,
 ):  # fmt: skip
     """Target of the node's best move (-1: none), what it gains in bytes, and how both blocks change."""
     home = block[n]
@@ -185,6 +212,11 @@ def _best(  # type: ignore[no-untyped-def]
             continue
         if seconds[target] + node_seconds[n] > limit_seconds:
             continue
+        path = _path(
+            n, target, indptr, nodes, reader_indptr, readers, first_value, block, seconds, before, after
+        )
+        if path + node_seconds[n] > limit_path:
+            continue
         less, more = _change(
             n, target, indptr, values, nodes, reader_indptr, readers, first_value, nbytes, kept, block
         )
@@ -198,7 +230,7 @@ def _best(  # type: ignore[no-untyped-def]
 @numba.njit(cache=True)
 def _pass(  # type: ignore[no-untyped-def]
     indptr, values, nodes, reader_indptr, readers, first_value, sweep, node_seconds, nbytes, kept, movable,
-    block, seconds, held, size, limit_seconds, limit_bytes,
+    block, seconds, held, size, before, after, limit_path, limit_seconds, limit_bytes,
 ):  # fmt: skip
     """One pass, in place; whether bytes were gained."""
     count = len(indptr) - 1
@@ -209,7 +241,7 @@ def _pass(  # type: ignore[no-untyped-def]
         if movable[n]:
             chosen, gain, _, _ = _best(
                 n, indptr, values, nodes, reader_indptr, readers, first_value, sweep, node_seconds, nbytes,
-                kept, block, seconds, held, size, limit_seconds, limit_bytes,
+                kept, block, seconds, held, size, before, after, limit_path, limit_seconds, limit_bytes,
             )  # fmt: skip
             if chosen >= 0:
                 queue.append((-gain, n))
@@ -227,7 +259,7 @@ def _pass(  # type: ignore[no-untyped-def]
             continue
         target, gain, home_change, target_change = _best(
             n, indptr, values, nodes, reader_indptr, readers, first_value, sweep, node_seconds, nbytes,
-            kept, block, seconds, held, size, limit_seconds, limit_bytes,
+            kept, block, seconds, held, size, before, after, limit_path, limit_seconds, limit_bytes,
         )  # fmt: skip
         if target < 0:
             continue

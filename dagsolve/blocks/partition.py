@@ -122,7 +122,9 @@ def partition(
     label = _cut_cones(graph, edges, weights, placed, work.dense, targets)
     label = _fill(label, edges, weights, work.dense, targets)
     label = _merge_thin(label, edges, weights, targets, rates)
-    bounds = Bounds(2 * targets.seconds, targets.bytes, 1 / rates.transfer_bytes_per_second)
+    bounds = Bounds(
+        2 * targets.seconds, targets.bytes, 1 / rates.transfer_bytes_per_second, targets.thin_seconds
+    )
     label = moved(label, edges, weights, work.dense, bounds)
     block = _numbered(label, edges, weights)
     price = 1 / rates.transfer_bytes_per_second + targets.recompute

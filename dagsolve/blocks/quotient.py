@@ -195,6 +195,36 @@ def depths(q: Quotient, order: Ints) -> Ints:
     return _depths(indptr, source, order)  # type: ignore[no-any-return]
 
 
+class Spans(NamedTuple):
+    """Where each cluster lies on the longest paths, in seconds; sweeps wait for each other's values too."""
+
+    before: Floats  # K: longest path to its start
+    after: Floats  # K: longest path from its end
+    longest: float  # of all paths
+
+
+def spans(q: Quotient, order: Ints) -> Spans:
+    """Longest paths before and after each cluster, along a topological order of all of them."""
+    before, after = _spans(q.read_indptr, q.read_clusters, q.seconds, order)
+    return Spans(before, after, float((before + q.seconds + after).max(initial=0.0)))
+
+
+@numba.njit(cache=True)
+def _spans(indptr, sources, seconds, order):  # type: ignore[no-untyped-def]
+    before, after = np.zeros(len(seconds)), np.zeros(len(seconds))
+    for k in order:
+        for e in range(indptr[k], indptr[k + 1]):
+            s = sources[e]
+            if s >= 0:
+                before[k] = max(before[k], before[s] + seconds[s])
+    for k in order[::-1]:
+        for e in range(indptr[k], indptr[k + 1]):
+            s = sources[e]
+            if s >= 0:
+                after[s] = max(after[s], after[k] + seconds[k])
+    return before, after
+
+
 @numba.njit(cache=True)
 def _merge_along(  # type: ignore[no-untyped-def]
     indptr,

@@ -13,7 +13,7 @@ from dagsolve.graph import Graph
 from tests.blocks.task_graphs import Program, find, random_graph, tiled_cholesky
 from tests.blocks.test_partition import RATES, graphs, partitioned, quotient_is_acyclic
 
-FREE = Bounds(np.inf, np.inf, 1.0)
+FREE = Bounds(np.inf, np.inf, 1.0, np.inf)
 
 
 def weights_of(graph: Graph) -> Weights:
@@ -71,7 +71,7 @@ def test_moves_keep_the_quotient_acyclic_and_never_add_bytes(
     graph: Graph, lengths: list[int], seconds: float, nbytes: float
 ):
     label = runs(graph, lengths)
-    found = moved_runs(graph, label, Bounds(seconds, nbytes, 1.0))
+    found = moved_runs(graph, label, Bounds(seconds, nbytes, 1.0, np.inf))
     assert quotient_is_acyclic(graph, found)
     assert np.array_equal(found >= 0, label >= 0)
     assert len(np.unique(found)) == len(np.unique(label))
@@ -97,7 +97,7 @@ def test_a_sum_moves_to_what_it_is_the_sum_of():
     more.append(g.call("exp", more[0], shape=(1009,)))
     graph = g.graph(more[-1])
     label = np.array([-1, 0, 1, 1, 1])
-    bounds = Bounds(np.inf, np.inf, 1.0)
+    bounds = Bounds(np.inf, np.inf, 1.0, np.inf)
     # the heaviest block may not grow: without a heavier one beside them nothing moves
     assert np.array_equal(moved_runs(graph, label, bounds), label)
 
@@ -155,6 +155,6 @@ def test_tiles_of_a_factorisation_stay_where_they_are():
     graph = tiled_cholesky(7, 256)
     edges = placed_edges(graph, ~graph.is_leaf, np.zeros(len(graph), dtype=np.bool_))
     work, made, _ = partitioned(graph)
-    bounds = Bounds(0.1, np.inf, 1 / RATES.transfer_bytes_per_second)
+    bounds = Bounds(0.1, np.inf, 1 / RATES.transfer_bytes_per_second, np.inf)
     found = moved(made.block, edges, weights_of(graph), work.dense, bounds)
     assert np.array_equal(found, made.block)
