@@ -16,6 +16,7 @@ from dagsolve.derivatives import hvp as hvp
 from dagsolve.derivatives import jacobian as jacobian
 from dagsolve.derivatives import stop_gradient as stop_gradient
 from dagsolve.graph import open_graph as open_graph
+from dagsolve.kernels.choices import degenerate as degenerate
 from dagsolve.lazy import compute as compute
 from dagsolve.operators import OperatorMatrix as OperatorMatrix
 from dagsolve.programs import gradients as gradients

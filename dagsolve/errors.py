@@ -53,6 +53,10 @@ class FactorisationError(DagsolveError, ArithmeticError):
     """A matrix cannot be factored: indefinite, singular, or holding NaN."""
 
 
+class GaugeError(FactorisationError):
+    """A derivative depends on a choice that the factorisation leaves open, under `degenerate("raise")`."""
+
+
 class BlockError(DagsolveError, RuntimeError):
     """A block failed while it ran: names the primitive, the shapes and the user's source line."""
 
@@ -71,3 +75,7 @@ class MissingPackageError(DagsolveError, ImportError):
 
 class GradientMismatch(DagsolveError, AssertionError):
     """Two ways to compute a derivative disagree: names the mode, the order, the argument and both numbers."""
+
+
+class GaugeWarning(UserWarning):
+    """A derivative depends on a choice that the factorisation leaves open; that part was taken as zero."""

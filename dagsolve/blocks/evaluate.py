@@ -162,6 +162,4 @@ def _calls_for_warnings(warn: Callable[[str, int], None]) -> dict[str, Any]:
 
 def _warn_at(program: BlockProgram, at: int, text: str, category: type[Warning]) -> None:
     scope = program.scopes[at]
-    warnings.warn_explicit(
-        text, category, scope.file or "<graph>", scope.line, registry=_warning_registry
-    )
+    warnings.warn_explicit(text, category, scope.file or "<graph>", scope.line, registry=_warning_registry)

@@ -9,6 +9,7 @@ from dagsolve.kernels.dense import is_complex
 from dagsolve.namespace import Array, Namespace
 
 NEARLY_LARGEST = 0.99  # entries this close to the largest count as equal: rounding must not choose the sign
+DISTINCT = 0.75  # power of the rounding unit: relative gaps up to this count as none
 
 
 def phase(xp: Namespace, v: Array) -> Array:
@@ -58,25 +59,26 @@ def phase_part(xp: Namespace, v: Array, v_bar: Array) -> Array:
 
 def reciprocal_gaps(xp: Namespace, w: Array) -> Array:
     """1 / (w_j - w_i) for monotone w (..., n), zero on the diagonal and where the two count as equal."""
-    return reciprocals(xp, w[..., None, :] - w[..., :, None], _largest(xp, w)[..., None])
+    return reciprocals(xp, w[..., None, :] - w[..., :, None], largest(xp, w)[..., None])
 
 
 def reciprocal_sums(xp: Namespace, w: Array) -> Array:
     """1 / (w_j + w_i) for monotone w (..., n) ≥ 0, zero where both count as zero."""
-    return reciprocals(xp, w[..., None, :] + w[..., :, None], _largest(xp, w)[..., None])
+    return reciprocals(xp, w[..., None, :] + w[..., :, None], largest(xp, w)[..., None])
 
 
 def reciprocal_values(xp: Namespace, w: Array) -> Array:
     """1 / w for monotone w (..., n), zero where it counts as zero."""
-    return reciprocals(xp, w, _largest(xp, w))
+    return reciprocals(xp, w, largest(xp, w))
 
 
-def reciprocals(xp: Namespace, x: Array, largest: Array) -> Array:
-    """1 / x, zero where |x| ≤ ε^¾ |largest|, ε the rounding unit."""
-    negligible = xp.abs(x) <= float(xp.finfo(x.dtype).eps) ** 0.75 * largest
+def reciprocals(xp: Namespace, x: Array, top: Array) -> Array:
+    """1 / x, zero where |x| ≤ ε^¾ top, ε the rounding unit."""
+    negligible = xp.abs(x) <= float(xp.finfo(x.dtype).eps) ** DISTINCT * top
     one = xp.ones_like(x)
     return xp.where(negligible, 0.0 * one, one / xp.where(negligible, one, x))
 
 
-def _largest(xp: Namespace, w: Array) -> Array:
-    return xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:]))  # of a monotone sequence
+def largest(xp: Namespace, w: Array) -> Array:
+    """max |w| of monotone w (..., n), (..., 1)."""
+    return xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:]))

@@ -39,6 +39,7 @@ from dagsolve.primitives import (
     rank_update,
     reductions,
     selection,
+    settled,
     shaping,
     solve,
     solve_triangular,
@@ -52,6 +53,7 @@ from dagsolve.primitives import (
     triangle_product,
     triangles,
     triangular_product,
+    weighed,
 )
 
 PRIMITIVES: dict[str, Primitive] = {
@@ -91,6 +93,8 @@ PRIMITIVES: dict[str, Primitive] = {
         householder,
         full_rank,
         lq,
+        settled,
+        weighed,
         eigh,
         svd,
         pivoted_qr,

@@ -11,10 +11,11 @@ F_ij = 1 / (w_j - w_i), K = Vᴴ copyltu(Ȧ) V in the pushforward and K = Vᴴ V
 where a complex V has a term more, which keeps the first large entry of each vector real.
 
 F_ij is zero where |w_j - w_i| ≤ ε^¾ max |w|, ε the rounding unit: there the vectors are not defined, only the
-space that they span. First derivatives of a function of such spaces are exact with this rule (the numerator
-vanishes with the gap), nothing is ever infinite, and second derivatives leave out what repeated eigenvalues
-would add. A function in which equal eigenvalues weigh the vectors, such as V diag(w) Vᴴ, is not one of the
-spaces. A derivative with respect to w alone never divides.
+space that they span. Of a function of such spaces first derivatives are exact with this rule (the numerator
+vanishes with the gap, and what rounding leaves of it is not divided), nothing is ever infinite. A function
+in which equal eigenvalues weigh the vectors, such as V diag(w) Vᴴ, is not one of the spaces, nor is a second
+derivative in general: the part of a cotangent that depends on the choice of vectors is measured by
+`dagsolve.primitives.settled` and `weighed`, and told as `dagsolve.kernels.choices` says.
 Reference: M. Seeger et al., arXiv:1710.08717 (2017).
 """
 
@@ -23,11 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.kernels import gauge
+from dagsolve.kernels import choices, gauge
 from dagsolve.kernels.dense import adjoint, copyltu, factored, is_complex, phi, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
+from dagsolve.primitives.settled import settled_skew
 from dagsolve.primitives.triangle_product import triangle_product
+from dagsolve.primitives.weighed import settled_rates
 from dagsolve.sampling import random_separated
 
 
@@ -54,13 +57,17 @@ def pullback(
     xp: Namespace, saved: Saved, cotangents: tuple[Array | None, ...], wanted: Wanted
 ) -> tuple[Array | None, ...]:
     w_bar, v_bar = cotangents
-    v = saved.v
+    v, policy = saved.v, choices.policy()
     middle = None
     if v_bar is not None:
         if is_complex(v) and v.size:
             v_bar = v_bar - gauge.turning_cotangent(xp, v, gauge.phase_part(xp, v, v_bar))
-        turned = gauge.reciprocal_gaps(xp, saved.w) * xp.matmul(adjoint(xp, v), v_bar)
-        middle = xp.matmul(v, 0.5 * (turned + adjoint(xp, turned)))
+        k = xp.matmul(adjoint(xp, v), v_bar)
+        skew = settled_skew(k, k, k, saved.w, who="eigh", sums=False, policy=policy)
+        middle = xp.matmul(v, gauge.reciprocal_gaps(xp, saved.w) * skew)
+    if w_bar is not None and policy != "ignore":
+        vectors = v_bar is not None
+        w_bar = settled_rates(w_bar, saved.w, who="eigh", zeros=False, vectors=vectors, policy=policy)
     scaled = None if w_bar is None else v * w_bar[..., None, :]
     stored = triangle_product(total(scaled, middle), adjoint(xp, v))
     return (2 * phi(xp, stored),)

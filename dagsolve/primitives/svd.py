@@ -15,10 +15,11 @@ where complex factors have a term more, which keeps the first large entry of eac
 two terms of Ā are there for deep and for wide matrices.
 
 What is divided by a difference, sum or value of at most ε^¾ max s, ε the rounding unit, is zero: there the
-columns are not defined, only the spaces that they span. First derivatives of functions of such spaces are
-exact with this rule, nothing is ever infinite, and second derivatives leave out what repeated singular values
-would add. A function in which equal singular values weigh the vectors, such as U diag(s) Vᴴ, is not one of
-the spaces. A derivative with respect to s alone never divides.
+columns are not defined, only the spaces that they span. Of functions of such spaces first derivatives are
+exact with this rule, nothing is ever infinite. A function in which equal singular values weigh the vectors,
+such as U diag(s) Vᴴ, is not one of the spaces, nor is a second derivative in general: the part of a cotangent
+that depends on the choice of vectors is measured by `dagsolve.primitives.settled` and `weighed`, and told as
+`dagsolve.kernels.choices` says. The factors U Vᴴ of a polar decomposition have a rule of their own.
 Reference: M. Seeger et al., arXiv:1710.08717 (2017); J. Townsend, Differentiating the singular value
 decomposition (2016).
 """
@@ -28,10 +29,12 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.kernels import gauge
+from dagsolve.kernels import choices, gauge
 from dagsolve.kernels.dense import adjoint, factored, hermitian, is_complex, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
+from dagsolve.primitives.settled import settled_skew
+from dagsolve.primitives.weighed import settled_rates, settled_zeros
 from dagsolve.sampling import random_orthogonal
 from dagsolve.specs import Spec, spec
 
@@ -83,6 +86,10 @@ def pullback(
 ) -> tuple[Array | None, ...]:
     u_bar, s_bar, vh_bar = cotangents
     u, s, vh = saved.u, saved.s, saved.vh
+    policy = choices.policy()
+    if s_bar is not None and policy != "ignore":
+        vectors = u_bar is not None or vh_bar is not None
+        s_bar = settled_rates(s_bar, s, who="svd", zeros=True, vectors=vectors, policy=policy)
     if u_bar is None and vh_bar is None and s_bar is not None:
         return (xp.matmul(u * s_bar[..., None, :], vh),)
     if is_complex(u) and u.size and vh.size:
@@ -96,11 +103,16 @@ def pullback(
     middle = _middle(xp, s, s_bar, k, n)
     deep, wide = u.shape[-2] > s.shape[-1], vh.shape[-1] > s.shape[-1]
     if deep and u_bar is not None:
+        if policy != "ignore":
+            s = settled_zeros(s, u_bar, u, k, rows=False, who="svd", policy=policy)
         inverse = gauge.reciprocal_values(xp, s)[..., None, :]
         return (xp.matmul(xp.matmul(u, middle - k * inverse) + u_bar * inverse, vh),)
     if wide and vh_bar is not None:
+        along = adjoint(xp, n)
+        if policy != "ignore":
+            s = settled_zeros(s, vh_bar, vh, along, rows=True, who="svd", policy=policy)
         inverse = gauge.reciprocal_values(xp, s)[..., :, None]
-        return (xp.matmul(u, xp.matmul(middle - inverse * adjoint(xp, n), vh) + inverse * vh_bar),)
+        return (xp.matmul(u, xp.matmul(middle - inverse * along, vh) + inverse * vh_bar),)
     if deep:  # the smaller product first
         return (xp.matmul(u, xp.matmul(middle, vh)),)
     return (xp.matmul(xp.matmul(u, middle), vh),)
@@ -108,12 +120,20 @@ def pullback(
 
 def _middle(xp: Namespace, s: Array, s_bar: Array | None, k: Array | None, n: Array | None) -> Array:
     """M."""
-    gaps, sums = gauge.reciprocal_gaps(xp, s), gauge.reciprocal_sums(xp, s)
-    m = total(
-        None if k is None else (gaps + sums) * _skew(xp, k),
-        None if n is None else (gaps - sums) * _skew(xp, n),
-    )
-    return m if s_bar is None else m + xp.eye(s.shape[-1], dtype=s.dtype) * s_bar[..., None, :]
+    first, second = (n if k is None else k), (k if n is None else n)
+    m: Array | None = None
+    if first is not None:
+        policy = choices.policy()
+        together, against = total(k, n), total(k, None if n is None else -n)
+        m = gauge.reciprocal_gaps(xp, s) * settled_skew(
+            together, first, second, s, who="svd", sums=False, policy=policy
+        ) + gauge.reciprocal_sums(xp, s) * settled_skew(
+            against, first, second, s, who="svd", sums=True, policy=policy
+        )
+    if s_bar is None:
+        return m
+    values = xp.eye(s.shape[-1], dtype=s.dtype) * s_bar[..., None, :]
+    return total(m, values)
 
 
 def _row_phase_part(xp: Namespace, vh: Array, vh_bar: Array) -> Array:

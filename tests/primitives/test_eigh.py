@@ -100,7 +100,8 @@ def test_nothing_is_ever_infinite(scale, rng):
             scale * np.eye(5, dtype=dtype),
             scale * np.diag([1.0, 1, 1, 1, 2]),
         ):
-            gradient = ds.grad(lambda a, c=c: np.sum(np.real(np.linalg.eigh(a)[1] * c)))(a)
+            with ds.degenerate("ignore"):
+                gradient = ds.grad(lambda a, c=c: np.sum(np.real(np.linalg.eigh(a)[1] * c)))(a)
             assert np.all(np.isfinite(gradient))
 
 

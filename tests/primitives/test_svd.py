@@ -113,7 +113,8 @@ def test_nothing_is_ever_infinite(scale, rng):
                 m, k = u.shape
                 return np.sum(np.real(u * c[:m, :k])) + np.sum(np.real(vh * d[:k, : vh.shape[1]]))
 
-            assert np.all(np.isfinite(ds.grad(f)(scale * a)))
+            with ds.degenerate("ignore"):
+                assert np.all(np.isfinite(ds.grad(f)(scale * a)))
 
 
 def test_equal_singular_values_are_told_relatively(rng):
