@@ -11,7 +11,16 @@ import numpy as np
 
 from dagsolve.errors import TraceError, UnsupportedError
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.tracing import fourier, lines, order, pointwise, products
+from dagsolve.tracing import (
+    arrangement,
+    fourier,
+    lines,
+    matrix_functions,
+    order,
+    pointwise,
+    products,
+    statistics,
+)
 from dagsolve.tracing.composed import COMPOSED, astype, matrix_transpose, power, reshape, transpose
 from dagsolve.tracing.composed import METHODS as COMPOSED_METHODS
 from dagsolve.tracing.contractions import matmul
@@ -40,6 +49,9 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     **order.FUNCTIONS,
     **lines.FUNCTIONS,
     **fourier.FUNCTIONS,
+    **matrix_functions.FUNCTIONS,
+    **arrangement.FUNCTIONS,
+    **statistics.FUNCTIONS,
 }
 METHODS = {**COMPOSED_METHODS, **products.METHODS}
 bitwise_and, bitwise_or = _UFUNCS[np.bitwise_and], _UFUNCS[np.bitwise_or]
