@@ -296,11 +296,11 @@ class ClusterExecutor:
             pending = [future for future in futures if future.status == "pending"]
             if not pending:
                 return
-            with (
-                self._client.as_current(),  # `wait` asks the current client: there may be none, or another
-                contextlib.suppress(TimeoutError, CancelledError),  # the statuses tell
-            ):
-                wait(pending, timeout=_LOOK_SECONDS)
+            with self._client.as_current():  # `wait` asks the current client: there may be none, or another
+                try:
+                    wait(pending, timeout=_LOOK_SECONDS)
+                except (TimeoutError, CancelledError) as fault:  # the statuses tell
+                    fault.__traceback__ = None  # Dask's frame holds the fault, and by ours all that was given
             if self._client.status != "running":
                 raise self._gone(f"the client is {self._client.status}")
             if self._threads(_BUSY_SECONDS):

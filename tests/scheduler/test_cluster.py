@@ -1,12 +1,14 @@
 """A cluster of two worker processes gives what the graph gives, also when workers die on the way."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import threading
 import time
 import warnings
+import weakref
 from contextlib import contextmanager
 
 import numpy as np
@@ -107,6 +109,23 @@ def test_leaves_of_an_existing_graph_and_of_the_cluster(client, rng):
     persisted = client.submit(np.transpose, leaves[second].T)
     given = {**leaves, first: TaskRef(("x", 0)), second: persisted}
     assert_same(ClusterExecutor(client).execute(plan, given, graph=graph), wanted)
+
+
+def test_what_was_given_is_let_go_with_the_run(client, rng):
+    """Also where the executor has looked at the futures more than once: nothing waits for the collector."""
+    plan, leaves, _ = case(rng)
+    first, second = plan.leaves[:2]
+    slow = Task("slow", lambda a: (time.sleep(0.7), a)[1], leaves[first])
+    kept = client.submit(np.transpose, leaves[second].T)
+    gc.collect()
+    gc.disable()
+    try:
+        ClusterExecutor(client).execute(plan, {**leaves, first: slow, second: kept})
+        given = weakref.ref(kept)
+        del kept
+        assert given() is None
+    finally:
+        gc.enable()
 
 
 def test_store_is_the_workers_memory_also_after_a_restart(client, rng):

@@ -3,7 +3,7 @@
 import operator
 import threading
 
-import dask
+import dask.local
 import numpy as np
 import pytest
 from dask._task_spec import Alias, DataNode, Task, TaskRef
@@ -42,7 +42,7 @@ def test_any_graph(edges, threads, data):
     cache: dict[object, object] = {}
     found = run_tasks(tasks, keys, priorities={}, cache=cache, threads=threads)
     ran = list(calls)
-    assert found == list(dask.get(tasks, keys))
+    assert found == list(dask.local.get_sync(tasks, keys))
     needed = set(keys)
     for k in reversed(range(len(edges))):
         needed |= set(edges[k]) if k in needed else set()

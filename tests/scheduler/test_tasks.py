@@ -105,10 +105,8 @@ def test_existing_graph_is_merged_and_takes_the_priority_of_its_readers(rng):
     readers = [made.priorities[k] for k in blocks_of(made) if ("x", 0) in made.tasks[k].dependencies]
     assert made.priorities[("x", 0)] == made.priorities["-x"] == max(readers)
     assert "unused" not in made.priorities
-    first_reader = min(
-        (k for k in made.blocks if ("x", 0) in made.tasks[k].dependencies), key=made.blocks.get
-    )
-    assert made.blocks[("x", 0)] == made.blocks["-x"] == made.blocks[first_reader]  # loaded where it is read
+    first_read = min(made.blocks[k] for k in made.blocks if ("x", 0) in made.tasks[k].dependencies)
+    assert made.blocks[("x", 0)] == made.blocks["-x"] == first_read  # loaded where it is read
     assert_same(compute(made), expected(dag, leaves))
 
 
