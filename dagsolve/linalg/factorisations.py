@@ -4,14 +4,10 @@ Arguments that only steer SciPy's memory (`overwrite_*`, `check_finite`) are acc
 inputs are never overwritten and a failed factorisation always raises.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import dask.array as da
 import numpy as np
 
-from dagsolve.errors import ArgumentError, UnsupportedError
-from dagsolve.linalg.operands import adjoint, array, call, floating, hermitian, identity, traced
+from dagsolve.linalg.operands import adjoint, call, floating, hermitian, identity
 from dagsolve.namespace import Array
 
 
@@ -69,80 +65,3 @@ def lu_factor(a: Array, overwrite_a: bool = False, check_finite: bool = True) ->
     if m > k:
         u = call("concatenate", u, np.zeros((*lead, m - k, n), a.dtype), axis=-2)
     return below + u, call("swaps_of_permutation", p, count=k)
-
-
-def eigh(
-    a: Array,
-    b: None = None,
-    *,
-    lower: bool = True,
-    eigvals_only: bool = False,
-    overwrite_a: bool = False,
-    overwrite_b: bool = False,
-    type: int = 1,
-    check_finite: bool = True,
-    subset_by_index: Sequence[int] | None = None,
-    subset_by_value: None = None,
-    driver: str | None = None,
-) -> Any:
-    """(w, v) with a v = v diag(w), w ascending, for the Hermitian a whose triangle is stored; or w alone.
-
-    Each vector's first entry of nearly the largest magnitude is real and positive. Where eigenvalues repeat,
-    only functions of the space that their vectors span have a derivative.
-    """
-    for name, given in (("b", b), ("subset_by_value", subset_by_value)):
-        if given is not None:
-            raise UnsupportedError(f"eigh: {name} is not supported. {_REMEDY[name]}")
-    if type != 1:
-        raise UnsupportedError(f"eigh: type={type} is not supported, only the standard problem (type 1).")
-    if driver not in _DRIVERS:
-        raise ArgumentError(
-            f"eigh: driver must be None, {', '.join(map(repr, _DRIVERS[1:]))}, got {driver!r}"
-        )
-    a = array(a)
-    if traced(a):
-        w, v = np.linalg.eigh(a, "L" if lower else "U")
-    else:
-        w, v = call("eigh", a if lower else adjoint(a))
-    if subset_by_index is not None:
-        low, high = (int(k) for k in subset_by_index)
-        if not 0 <= low <= high < a.shape[-1]:
-            raise ArgumentError(
-                f"eigh: subset_by_index must be (low, high) with 0 <= low <= high < {a.shape[-1]}, "
-                f"got {tuple(subset_by_index)}"
-            )
-        w, v = w[..., low : high + 1], v[..., low : high + 1]
-    return w if eigvals_only else (w, v)
-
-
-def eigvalsh(
-    a: Array,
-    b: None = None,
-    *,
-    lower: bool = True,
-    overwrite_a: bool = False,
-    overwrite_b: bool = False,
-    type: int = 1,
-    check_finite: bool = True,
-    subset_by_index: Sequence[int] | None = None,
-    subset_by_value: None = None,
-    driver: str | None = None,
-) -> Array:
-    """Eigenvalues, ascending, of the Hermitian a whose triangle is stored. Options as for `eigh`."""
-    return eigh(
-        a,
-        b,
-        lower=lower,
-        eigvals_only=True,
-        type=type,
-        subset_by_index=subset_by_index,
-        subset_by_value=subset_by_value,
-        driver=driver,
-    )
-
-
-_DRIVERS = (None, "ev", "evd", "evr", "evx")  # what the library has is used; the results are the same
-_REMEDY = {
-    "b": "Solve L⁻¹ a L⁻ᴴ with the Cholesky factor L of b instead.",
-    "subset_by_value": "Use subset_by_index, or choose with np.where.",
-}

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from dagsolve.errors import ShapeError
-from dagsolve.linalg.factorisations import cholesky, eigh
+from dagsolve.linalg.eigenproblems import eigh
+from dagsolve.linalg.factorisations import cholesky
 from dagsolve.linalg.operands import adjoint, call, floating
 from dagsolve.linalg.orthogonal import lq
 from dagsolve.namespace import Array

@@ -94,11 +94,11 @@ def _solved(kind: str, a: Array, b: Array, lower: bool, transposed: bool) -> Arr
         pivots = call("diagonal", a)
         return call("solve_triangular", call("diagonal_matrix", pivots), b, transposed=transposed)
     if kind in ("sym", "her"):
-        a, transposed = _mirrored(a, lower, conjugated=kind == "her"), transposed and kind == "sym"
+        a, transposed = mirrored(a, lower, conjugated=kind == "her"), transposed and kind == "sym"
     return call("solve", a, b, transposed=transposed)[0]
 
 
-def _mirrored(a: Array, lower: bool, *, conjugated: bool) -> Array:
+def mirrored(a: Array, lower: bool, *, conjugated: bool) -> Array:
     """The matrix whose triangle is stored; an input's gradient is the symmetric representative."""
     a = hermitian(a) if conjugated or a.dtype.kind != "c" else a
     kept, other = (

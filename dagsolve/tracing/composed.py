@@ -280,17 +280,6 @@ def full_like(
     return broadcast_to(astype(fill_value, dtype), shape)
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    if not (
-        ord is None or (ord == "fro" and x.ndim == 2) or (ord == 2 and (axis is not None or x.ndim == 1))
-    ):
-        raise UnsupportedError(
-            f"np.linalg.norm with ord={ord!r} (at {source_scope()}). Only the Euclidean norm."
-        )
-    squares = _P["square"](_P["absolute"](x)) if x.dtype.kind == "c" else _P["square"](x)
-    return _P["sqrt"](sum_(squares, axis, keepdims=keepdims))
-
-
 METHODS: dict[str, Callable[..., Any]] = {
     "sum": sum_, "mean": mean, "var": var, "std": std, "max": reduction("amax"), "min": reduction("amin"),
     "reshape": _reshape_method, "ravel": lambda x, order="C": reshape(x, -1, order),
@@ -334,12 +323,13 @@ COMPOSED: dict[Any, Callable[..., Any]] = {
     np.cumsum: cumsum,
     np.dot: dot, np.inner: inner, np.outer: outer,
     np.vdot: lambda a, b: inner(np.conj(reshape(a, -1)), np.reshape(b, -1)),
-    np.tensordot: tensordot, np.einsum: einsum, np.linalg.norm: norm,
+    np.tensordot: tensordot, np.einsum: einsum,
     np.linalg.cholesky: cholesky, np.linalg.qr: qr, np.linalg.eigh: eigh, np.linalg.eigvalsh: eigvalsh,
     np.linalg.svd: svd, np.linalg.svdvals: svdvals, np.linalg.lstsq: lstsq,
     np.linalg.solve: solve, np.linalg.slogdet: slogdet, np.linalg.pinv: pinv,
     np.linalg.matmul: matmul, np.linalg.outer: outer, np.linalg.multi_dot: cross_products,
-    np.linalg.diagonal: diagonal, np.linalg.trace: trace,
+    np.linalg.diagonal: lambda x, /, *, offset=0: diagonal(x, offset, -2, -1),
+    np.linalg.trace: lambda x, /, *, offset=0, dtype=None: trace(x, offset, -2, -1, dtype),
     np.shape: lambda a: a.shape, np.ndim: lambda a: a.ndim,
     np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],
     np.real: lambda val: _P["real"](val), np.imag: lambda val: _P["imag"](val),
