@@ -19,6 +19,7 @@ from dagsolve.blocks.work import node_work
 from dagsolve.errors import ArgumentError
 from dagsolve.executor import Capacity, Executor
 from dagsolve.graph import Graph
+from dagsolve.kernels import choices
 from dagsolve.namespace import Array
 from dagsolve.options import Options
 from dagsolve.planning.actions import Plan
@@ -72,7 +73,8 @@ def compile_trace(
     chunks = _input_chunks(trace, options, captured)
     capacity = executor.capacity()
     pieces = (chunks, tuple(captured.items()))
-    key = (trace.graph.digest, pieces, tuple(wanted), mode, tuple(seeded), options.memory_limit, capacity)
+    asked = (tuple(wanted), mode, tuple(seeded), choices.policy(), options.memory_limit)
+    key = (trace.graph.digest, pieces, asked, capacity)
     found = _KEPT.get(key)
     if found is not None:
         _KEPT.move_to_end(key)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dask.utils import format_bytes
 
+from dagsolve.blocks.evaluate import Warned
 from dagsolve.planning.actions import Plan
 from dagsolve.storage import StoreStatistics
 from dagsolve.tables import Table, duration, facts_html, facts_text, title_html
@@ -29,6 +30,8 @@ class BlockDone:
     worker: str = THIS_PROCESS
     start: float = 0.0
     """Seconds since the epoch, by the clock of the worker."""
+    warned: tuple[Warned, ...] = ()
+    """Warnings that a worker of a cluster collected, each once."""
 
 
 Listener = Callable[[BlockDone], None]

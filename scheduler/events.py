@@ -3,6 +3,9 @@
 A task announces its block under the run's name. In the process of the executor the listener is called
 directly; on a distant worker the announcement travels as one of distributed's events. There is one topic for
 all runs, because the scheduler keeps the last events of every topic for ever.
+
+The warnings of a block travel with its announcement, and the executor shows them where the user waits; those
+of lazy results, which Dask itself runs, go by distributed's own way to the client.
 """
 
 import html
@@ -10,18 +13,24 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from distributed import get_worker
+from distributed import warn as warn_client
 
+from dagsolve.blocks.evaluate import Warned
+from dagsolve.errors import GaugeWarning
 from dagsolve.planning.actions import Plan, Recompute, Run
 from dagsolve.reports import BlockDone, Listener
 
 TOPIC = "dagsolve"
 _LISTENERS: dict[str, Listener] = {}  # name of a run of this process -> its listener
+
+_PASSED_ON: set[Warned] = set()
+_REMEMBERED = 1024
 
 _REFRESH_SECONDS = 0.2
 _PATIENCE_SECONDS = 1.0  # a run shorter than this shows no bar unless asked to
@@ -51,16 +60,41 @@ def announce(run: str, done: BlockDone) -> None:
         listener(replace(done, worker=worker.address))
     else:
         worker.log_event(
-            TOPIC, [run, done.key, done.label, done.seconds, done.block, worker.address, done.start]
+            TOPIC,
+            [
+                *(run, [list(warned) for warned in done.warned]),
+                *(done.key, done.label, done.seconds, done.block, worker.address, done.start),
+            ],
         )
 
 
 def receive(event: tuple[float, Any]) -> None:
     """Hands one of distributed's events (time, message) to the listener of its run, if that is here."""
-    run, *done = event[1]
+    run, warned, *done = event[1]
     listener = _LISTENERS.get(run)
     if listener is not None:
-        listener(BlockDone(*done))
+        listener(replace(BlockDone(*done), warned=tuple(Warned(*one) for one in warned)))
+
+
+def is_worker() -> bool:
+    """Whether this is a task on a worker of a cluster."""
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
+
+
+def pass_on(warned: Iterable[Warned]) -> None:
+    """Hands warnings of tasks that nobody listens to on to the client, each once per process."""
+    for one in warned:
+        if one in _PASSED_ON:
+            continue
+        if len(_PASSED_ON) >= _REMEMBERED:
+            _PASSED_ON.clear()
+        _PASSED_ON.add(one)
+        category = GaugeWarning if one.category == GaugeWarning.__name__ else RuntimeWarning
+        warn_client(f"{one.text}, at {one.file}:{one.line}", category)
 
 
 class ProgressBar:

@@ -190,6 +190,8 @@ class ClusterExecutor:
             report.gathered_bytes = sum(getattr(array, "nbytes", 0) for array in found)
             self._add_worker_reports(report)
             _hear_out(report, plan.tasks)
+        for warned in dict.fromkeys(warned for done in report.done for warned in done.warned):
+            warned.show()
         report.elapsed_seconds = time.perf_counter() - start
         self.last_report = report
         return _outputs(plan, leaves, made, found)

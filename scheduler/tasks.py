@@ -17,13 +17,13 @@ from typing import Any
 
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef, convert_legacy_graph
 
-from dagsolve.blocks.evaluate import BlockProgram, program, run_block
+from dagsolve.blocks.evaluate import BlockProgram, Warned, program, run_block
 from dagsolve.blocks.structure import Block
 from dagsolve.errors import PlanError
 from dagsolve.executor import Leaves, checked_leaves
 from dagsolve.planning.actions import Drop, Plan, Recompute, Run
 from dagsolve.reports import BlockDone
-from dagsolve.scheduler.events import announce
+from dagsolve.scheduler.events import announce, is_worker, pass_on
 from dagsolve.scheduler.placement import task_key, urgency
 
 Key = Any  # a Dask key
@@ -82,10 +82,14 @@ def run_program(
     """
     began, start = time.time(), time.perf_counter()
     inputs = [operands[i] if place is None else operands[i][place] for i, place in places]
-    made = run_block(program, inputs)
+    warned: dict[Warned, None] = {}
+    made = run_block(program, inputs, warned.setdefault if is_worker() else None)
     if announced is not None:
         run, key, label, block = announced
-        announce(run, BlockDone(key, label, time.perf_counter() - start, block, start=began))
+        seconds = time.perf_counter() - start
+        announce(run, BlockDone(key, label, seconds, block, start=began, warned=tuple(warned)))
+    elif warned:
+        pass_on(warned)
     return made[0] if len(made) == 1 else made
 
 

@@ -271,7 +271,7 @@ def test_events_of_distant_workers_say_where_and_when():
     heard: list[BlockDone] = []
     sent = BlockDone("k", "qr", 0.5, 7, "tcp://a:1", 12.0)
     with listening("run", heard.append):
-        receive((0.0, ["run", "k", "qr", 0.5, 7, "tcp://a:1", 12.0]))
+        receive((0.0, ["run", [], "k", "qr", 0.5, 7, "tcp://a:1", 12.0]))
         announce("run", sent)
     assert heard == [sent, sent]
 

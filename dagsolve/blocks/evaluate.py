@@ -3,12 +3,13 @@
 NumPy's floating-point warnings come as RuntimeWarnings at the user's source line, where the user's error
 state says "warn" (the default), so Python's filters show each line once; under `-W error` they are raised as
 that RuntimeWarning, as by plain NumPy code. "ignore", "raise", "print" and "log" stay as they are. A product
-that accumulates in place runs inside BLAS, which reports nothing.
+that accumulates in place runs inside BLAS, which reports nothing. GaugeWarnings come in the same way. On a
+worker of a cluster both are collected, as `Warned`, for the user's process to show.
 """
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,11 +27,41 @@ from dagsolve.kernels import choices
 from dagsolve.namespace import Array, Arrays, Namespace, namespace_of
 from dagsolve.specs import Spec
 
-__all__ = ["BlockProgram", "compile_block", "evaluate", "program", "run_block"]
+__all__ = ["BlockProgram", "Warned", "compile_block", "evaluate", "program", "run_block"]
+
+_CATEGORIES: dict[str, type[Warning]] = {c.__name__: c for c in (RuntimeWarning, GaugeWarning)}
+_KINDS = {"divide by zero": "divide", "overflow": "over", "underflow": "under", "invalid value": "invalid"}
 
 
-def run_block(program: BlockProgram, inputs: Sequence[Array]) -> tuple[Array, ...]:
+class Warned(NamedTuple):
+    """A warning on its way: plain words, which any wire carries."""
+
+    text: str
+    category: str
+    file: str
+    line: int
+
+    def show(self) -> None:
+        """The warning at the user's line, unless his error state says otherwise; under `-W error` raised.
+
+        Raises FloatingPointError where the error state says "raise".
+        """
+        modes: Mapping[str, Any] = np.geterr()
+        mode = next((modes[key] for words, key in _KINDS.items() if self.text.startswith(words)), "warn")
+        if mode == "raise":
+            raise FloatingPointError(f"{self.text}, recorded at {self.file}:{self.line}")
+        if mode != "ignore":
+            warnings.warn_explicit(
+                self.text, _CATEGORIES[self.category], self.file, self.line, registry=_warning_registry
+            )
+
+
+def run_block(
+    program: BlockProgram, inputs: Sequence[Array], collect: Callable[[Warned], None] | None = None
+) -> tuple[Array, ...]:
     """The written values of a block: each owns its memory, C-contiguous, and shares none with the inputs.
+
+    Warnings are shown here and now, or go to `collect`.
 
     Raises BlockError naming the primitive, its operands and the user's source line; an error of dagsolve's
     own, such as FactorisationError, keeps its class and gains the line.
@@ -41,12 +72,15 @@ def run_block(program: BlockProgram, inputs: Sequence[Array]) -> tuple[Array, ..
     steps = resolved(program.code, xp)
     at = 0
 
+    def warned(text: str, category: type[Warning]) -> None:
+        scope = program.scopes[at]
+        (collect or Warned.show)(Warned(text, category.__name__, scope.file or "<graph>", scope.line))
+
     def warn(kind: str, flag: int) -> None:
-        name = program.code.instructions[at].primitive
-        _warn_at(program, at, f"{kind} encountered in {name}", RuntimeWarning)
+        warned(f"{kind} encountered in {program.code.instructions[at].primitive}", RuntimeWarning)
 
     def told(text: str) -> None:
-        _warn_at(program, at, text, GaugeWarning)
+        warned(text, GaugeWarning)
 
     try:
         with np.errstate(**_calls_for_warnings(warn)), choices.heard_by(told):
@@ -158,8 +192,3 @@ def _calls_for_warnings(warn: Callable[[str, int], None]) -> dict[str, Any]:
     if not {"call", "log"}.isdisjoint(modes.values()):
         return {}  # NumPy has one callee for all kinds, and the user's is in use
     return {"call": warn, **{kind: "call" for kind, mode in modes.items() if mode == "warn"}}
-
-
-def _warn_at(program: BlockProgram, at: int, text: str, category: type[Warning]) -> None:
-    scope = program.scopes[at]
-    warnings.warn_explicit(text, category, scope.file or "<graph>", scope.line, registry=_warning_registry)

@@ -38,8 +38,8 @@ def degenerate(policy: str) -> Iterator[None]:
     factorisation, with the size of the part of the derivative that depends on the choice; "raise":
     GaugeError. Of a function without such a part the derivative is exact and nothing is said.
 
-    Holds for derivatives that are recorded inside: by a call of what `grad` and others return, or by `freeze`
-    and `gradients`. Raises ArgumentError for another word.
+    Holds for derivatives that are recorded inside: by a call of what `grad` and others return, by `gradients`.
+    Raises ArgumentError for another word.
     """
     if policy not in POLICIES:
         raise ArgumentError(f"degenerate: policy must be one of {', '.join(POLICIES)}, got {policy!r}")

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from dagsolve.blocks.evaluate import Warned
 from dagsolve.reports import BlockDone
 from dagsolve.scheduler.events import ProgressBar, announce, listening, receive, watch
 from tests.scheduler.plans import dag_of, plan_of
@@ -20,10 +21,13 @@ def test_announcements_go_to_the_listener_of_their_run():
     with listening("run-1", heard.append):
         announce("run-1", done("a"))
         announce("run-2", done("b"))  # nobody listens: no error
-        receive((0.0, ["run-1", "c", "matmul", 0.25]))
+        receive((0.0, ["run-1", [["overflow", "RuntimeWarning", "a.py", 2]], "c", "matmul", 0.25]))
     announce("run-1", done("d"))
-    receive((0.0, ["run-1", "e", "matmul", 0.25]))
-    assert heard == [done("a"), BlockDone("c", "matmul", 0.25)]
+    receive((0.0, ["run-1", [], "e", "matmul", 0.25]))
+    assert heard == [
+        done("a"),
+        BlockDone("c", "matmul", 0.25, warned=(Warned("overflow", "RuntimeWarning", "a.py", 2),)),
+    ]
 
 
 def test_bar_counts_blocks_once_and_ends_full():
