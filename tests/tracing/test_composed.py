@@ -125,6 +125,17 @@ CALLS: dict[Any, list[Any]] = {
         (lambda a: np.linalg.slogdet(a).logabsdet, SQUARE),
         (lambda a: np.linalg.slogdet(a).sign, SQUARE + 1j * SPD),
     ],
+    np.linalg.svd: [
+        (lambda a: np.linalg.svd(a, full_matrices=False).S, A), (lambda a: np.linalg.svd(a)[1], SQUARE),
+        (lambda a: np.square(np.linalg.svd(a, False).U), A),  # NumPy's signs are not ours
+        (lambda a: np.square(np.linalg.svd(a, False).Vh), A.T),
+        (lambda a: np.linalg.svd(a, compute_uv=False), T),
+    ],
+    np.linalg.svdvals: [(np.linalg.svdvals, A), (np.linalg.svdvals, Z)],
+    np.linalg.lstsq: [
+        (lambda a, b: np.linalg.lstsq(a, b)[0], A.T, V), (lambda a, b: np.linalg.lstsq(a, b)[0], A, B[:, :2]),
+        (lambda a, b: np.linalg.lstsq(a, b)[1], A.T, V),
+    ],
     np.linalg.pinv: [(np.linalg.pinv, A), (lambda a: np.linalg.pinv(a, rcond=1e-9), A.T)],
     np.linalg.matmul: [
         (np.linalg.matmul, A, B.T), (lambda x, y: x @ y, V, W), (lambda x, y: y @ x, A.T, T),
@@ -132,12 +143,6 @@ CALLS: dict[Any, list[Any]] = {
     ],
     np.linalg.outer: [(np.linalg.outer, V, W)],
     np.linalg.multi_dot: [(lambda x, y, z: np.linalg.multi_dot([x, y, z]), A, SQUARE, V)],
-    np.linalg.svd: [
-        (lambda x: np.linalg.svd(x, full_matrices=False).S, A),
-        (lambda x: np.linalg.svd(x, compute_uv=False), T),
-    ],
-    np.linalg.svdvals: [(np.linalg.svdvals, A)],
-    np.linalg.lstsq: [(lambda x, y: np.linalg.lstsq(x.T, y)[0], A, V)],
     np.linalg.diagonal: [(np.linalg.diagonal, T), (lambda x: np.linalg.diagonal(x, offset=1), T)],
     np.linalg.trace: [(np.linalg.trace, T), (lambda x: np.linalg.trace(x, offset=-1), T)],
     np.shape: [(lambda x: np.sum(x) * np.shape(x)[1], A)],
