@@ -1,5 +1,8 @@
 """Hermitian matrix with the eigenvectors of A and other eigenvalues, Y = V diag(f) Vᴴ; w, V with it.
 
+    spectral(a, f, d)     Y, w, V
+    spectrum(a)           w, V: `eigh`, for f = f(w) that goes into spectral
+
 A = V diag(w) Vᴴ is given by its lower triangle, as for `eigh`. With D_ij the divided differences
 (f_i - f_j) / (w_i - w_j), D_ii = 0 and K = Vᴴ Ȳ V,
 
@@ -10,6 +13,10 @@ For a function of a matrix, f = f(w) and d = f'(w): where w_i and w_j, and d_i a
 of the rounding unit, D_ij is (d_i + d_j) / 2, which is right for nothing else. So the first derivative of a
 matrix function is exact to ε^⅔ however close eigenvalues are. Second derivatives go through those of w and V,
 which are `eigh`'s, and leave out what repeated eigenvalues would add.
+
+The diagonal part of the derivative comes through f, hence w. Where eigenvalues repeat, neither part is a
+derivative by itself, their sum is: so `spectrum`'s rule for w̄ does not look whether equal values weigh
+equally, as `eigh`'s does.
 Reference: N. J. Higham, Functions of Matrices, SIAM (2008), theorem 3.11 (Daleckii and Krein).
 """
 
@@ -90,6 +97,21 @@ def _differences(xp: Namespace, saved: Saved) -> Array:
     return off * xp.where(close, means, quotients)
 
 
+def spectrum_forward(xp: Namespace, a: Array) -> Arrays:
+    return eigh.forward(xp, a)
+
+
+def spectrum_pullback(
+    xp: Namespace, saved: Saved, cotangents: tuple[Maybe, ...], wanted: Wanted
+) -> tuple[Maybe, ...]:
+    w_bar, v_bar = cotangents
+    parts = [] if v_bar is None else [eigh.pullback(xp, saved, (None, v_bar), wanted)[0]]
+    if w_bar is not None:
+        stored = triangle_product(saved.v * w_bar[..., None, :], adjoint(xp, saved.v))
+        parts.append(2 * phi(xp, stored))
+    return (total(*parts),)
+
+
 def cost(operands: Specs, results: Specs) -> Cost:
     flops = float(results[2].size) * results[2].shape[-1]
     return Cost(11 * flops, 7 * flops, 4 * results[2].size)
@@ -118,5 +140,15 @@ spectral = Primitive(
     cost=cost,
     examples=examples,
 )
+spectrum = Primitive(
+    "spectrum",
+    "a(n,n) -> w(n), v(n,n)",
+    spectrum_forward,
+    eigh.pushforward,
+    spectrum_pullback,
+    saves={"a": ("w", "v")},
+    cost=eigh.cost,
+    examples=eigh.examples,
+)
 
-PRIMITIVES = (spectral,)
+PRIMITIVES = (spectral, spectrum)

@@ -93,10 +93,15 @@ def test_jax_0_10_2_has_no_derivative_of_the_square_root(rng):
     [(1.0, 1.0, 1.0), (1.0, 1.0, 2.0), (1.0, 1 + 1e-9, 2.0), (1.0, 1 + 1e-5, 1 + 1e-3), (1e-9, 2e-9, 1.0)],
 )
 def test_spectral_gradient_does_not_mind_close_eigenvalues(w, dtype, rng):
-    """Beside the exponential's Fréchet derivative, which knows no eigenvalues, and Y Ẏ + Ẏ Y = E of the root."""
+    """Beside the exponential's Fréchet derivative, which knows no eigenvalues, and the root's square."""
     q = random_orthogonal(rng, n=3, dtype=dtype)
     a, e = (q * np.array(w)) @ q.conj().T, random_spd(rng, n=3, dtype=dtype)
     a = (a + a.conj().T) / 2
+
+    gradient = ds.grad(
+        lambda a: np.sum(np.real(ds.linalg.funm_psd(a, np.exp, np.exp) * e.T)), scheduler="sync"
+    )(a)
+    np.testing.assert_allclose(gradient, expm_frechet(a, e), rtol=1e-10, atol=1e-10)
 
     def moved(f, df):
         return ds.jvp(lambda a: ds.linalg.funm_psd(a, f, df), (a,), (e,), scheduler="sync")[1]
