@@ -132,8 +132,8 @@ def eig(
     magnitude is real and positive. b must be invertible: b⁻¹ a is what is decomposed.
 
     The gradient assumes distinct eigenvalues. Where they repeat and the matrix is diagonalisable, only
-    functions of the space that their vectors span have a derivative. Of a defective matrix nothing has: the
-    reverse sweep raises FactorisationError, or is as inexact as the vectors are nearly dependent.
+    functions of the space that their vectors span have a derivative (GaugeWarning, see `ds.degenerate`). Of a
+    matrix that is defective to half the digits nothing has: the reverse sweep raises FactorisationError.
     Raises FactorisationError for NaN, and UnsupportedError for left vectors: they are the rows of inv(v).
     """
     if left:
