@@ -74,6 +74,8 @@ class Primitive:
     *_kernel    numeric twins on concrete arrays, same arguments; untraceable, blocked, in place
     inplace     result -> the operand whose memory it may take at that operand's last use; forward_kernel
                 then takes `overwrite=True`, given for an operand of the result's spec that nothing else sees
+    pullback_inplace  wanted operand -> the result whose cotangent's memory its cotangent may take, likewise;
+                for primitives of one result
     ufunc       name of the NumPy function with `out=` that forward is, where it is one
     view        whether forward makes a view on NumPy (no flops, no bytes)
     cost        (operand specs, result specs, **params) -> Cost
@@ -94,6 +96,7 @@ class Primitive:
     forward_kernel: Callable[..., Any] | None = None
     pullback_kernel: Callable[..., tuple[Array | None, ...]] | None = None
     inplace: Mapping[str, str] = field(default_factory=dict)
+    pullback_inplace: Mapping[str, str] = field(default_factory=dict)
     ufunc: str | None = None
     view: bool = False
     cost: Callable[..., Cost] | None = None
@@ -121,6 +124,11 @@ class Primitive:
     def operand_names(self, count: int) -> tuple[str, ...]:
         """One name per operand of a call with so many operands (`x*` becomes x0, x1, …)."""
         return self.parsed.operand_names(count)
+
+    def taken_position(self, result: str, count: int) -> int | None:
+        """Which of `count` operands a result's memory may be taken from; None where no one's may."""
+        name = self.inplace.get(result)
+        return None if name is None else self.operand_names(count).index(name)
 
     def saves_for(self, wanted: Wanted) -> tuple[str, ...]:
         """Names of the values that the cotangents of these operands need, in order, each once."""
@@ -201,12 +209,17 @@ class Primitive:
         params: Mapping[str, Any],
         *,
         kernel: bool = False,
+        overwrite: bool = False,
     ) -> tuple[Array | None, ...]:
-        """Operand cotangents, one per wanted operand, in the operands' specs (after extra leading axes)."""
+        """Operand cotangents, one per wanted operand, in the operands' specs (after extra leading axes).
+
+        `overwrite`: the kernel may use the memory that `pullback_inplace` names.
+        """
         rule = self.pullback_kernel if kernel and self.pullback_kernel is not None else self.pullback
         assert rule is not None
         extra = self._extra_axes(saved, cotangents)
-        made = rule(xp, saved, cotangents, wanted, **params)
+        options = {"overwrite": True} if overwrite and kernel else {}
+        made = rule(xp, saved, cotangents, wanted, **params, **options)
         return tuple(
             None if x_bar is None else fit(xp, x_bar, extra, saved.specs[name])
             for name, x_bar in zip(wanted, made, strict=True)

@@ -9,24 +9,18 @@ dropped, which operand's memory a result may take, and which products accumulate
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
+from dagsolve.blocks.fusions import ACCUMULATE, WITH_TRANSPOSE, fused
 from dagsolve.blocks.structure import BlockDag
 from dagsolve.errors import GraphError
 from dagsolve.graph import LEAVES, Graph, Node, Params, Scope
 from dagsolve.primitives.derived import find
 from dagsolve.specs import Spec
-
-ACCUMULATE = "accumulate"  # (c, a, b) -> c + alpha a b; made by `_accumulations`, no primitive
-_ADD, _SUBTRACT, _NEGATIVE, _MATMUL = "add", "subtract", "negative", "matmul"
-_SMALLEST_PRODUCT = 2**18  # bytes; below, the call through ctypes (20 µs) costs more than the pass it saves
 
 
 class Instruction(NamedTuple):
@@ -67,7 +61,7 @@ def compile_block(
 
     Raises GraphError when a value is neither read nor made by the nodes.
     """
-    steps = _accumulations(graph, _needed(graph, nodes, reads, writes), writes)
+    steps = fused(graph, _needed(graph, nodes, reads, writes), writes)
     free = count(len(reads))
     slot = {value: k for k, value in enumerate(reads)}
     slot.update({value: next(free) for step in steps for value in step.results})
@@ -142,82 +136,16 @@ def _reusable(graph: Graph, step: Node) -> tuple[int, ...]:
     if step.primitive == ACCUMULATE:
         c, *factors = step.operands
         return () if c in factors else (c,)
+    if step.primitive == WITH_TRANSPOSE:
+        return step.operands
     primitive = find(step.primitive)
-    for result, operand in primitive.inplace.items():
-        v = step.operands[primitive.operands.index(operand)]
+    for result in primitive.inplace:
+        position = primitive.taken_position(result, len(step.operands))
+        assert position is not None
+        v = step.operands[position]
         same = graph.spec(v) is graph.spec(step.results[primitive.results.index(result)])
         return (v,) if same and step.operands.count(v) == 1 else ()
     if step.params or primitive.ufunc is None or any(primitive.parsed.operand_dims):
         return ()  # matmul has `out=` too, but its result may not overlap its operands
     target = graph.spec(step.results[0])
     return tuple(dict.fromkeys(v for v in step.operands if target.ndim and graph.spec(v) is target))
-
-
-def _accumulations(graph: Graph, steps: list[Node], writes: Sequence[int]) -> list[Node]:
-    """The steps with `c ± a b` as one ACCUMULATE where nothing else reads the product."""
-    maker = {value: k for k, step in enumerate(steps) for value in step.results}
-    uses = Counter(value for step in steps for value in step.operands)
-    uses.update(writes)
-    last_use = {value: k for k, step in enumerate(steps) for value in step.operands}
-    root = _view_roots(steps)
-    merged: set[int] = set()
-
-    def product(value: int, alpha: float) -> tuple[int, float, list[int]] | None:
-        """The matmul behind a value, possibly behind signs: its step, the sign, and the steps merged."""
-        passed: list[int] = []
-        while uses[value] == 1 and value in maker:
-            k = maker[value]
-            passed.append(k)
-            if steps[k].primitive == _MATMUL:
-                return k, alpha, passed
-            if steps[k].primitive != _NEGATIVE:
-                return None
-            value, alpha = steps[k].operands[0], -alpha
-        return None
-
-    def fits(c: int, k: int, at: int) -> bool:
-        """Whether the product of step k can go into c later: shapes, dtype, and bytes held meanwhile."""
-        a, b = steps[k].operands
-        left, right, target = graph.spec(a), graph.spec(b), graph.spec(steps[at].results[0])
-        if target.ndim != 2 or target.dtype not in (np.float32, np.float64) or graph.spec(c) is not target:
-            return False
-        if left.ndim != 2 or right.ndim != 2 or not left.dtype == right.dtype == target.dtype:
-            return False
-        if target.nbytes < _SMALLEST_PRODUCT or not left.size:
-            return False
-        if root.get(a, a) == root.get(b, b):
-            return False  # NumPy runs a aᵀ as syrk: half the flops, exactly symmetric
-        ends = {root.get(v, v) for v in (a, b) if last_use[v] == k}
-        held = sum(graph.spec(v).nbytes for v in ends if v in maker)
-        return held <= target.nbytes or all(between in merged for between in range(k + 1, at))
-
-    for at, step in enumerate(steps):
-        if step.primitive not in (_ADD, _SUBTRACT):
-            continue
-        first, second = step.operands
-        choices = [(first, second, 1.0 if step.primitive == _ADD else -1.0)]
-        if step.primitive == _ADD:
-            choices.append((second, first, 1.0))
-        for c, value, sign in choices:
-            found = product(value, sign)
-            if found is not None and c != value:
-                k, alpha, passed = found
-                merged.update(passed)
-                if fits(c, k, at):
-                    a, b = steps[k].operands
-                    last_use[a], last_use[b] = max(last_use[a], at), max(last_use[b], at)
-                    signed = (("alpha", alpha),)
-                    steps[at] = step._replace(primitive=ACCUMULATE, operands=(c, a, b), params=signed)
-                    break
-                merged.difference_update(passed)
-    return [step for k, step in enumerate(steps) if k not in merged]
-
-
-def _view_roots(steps: list[Node]) -> dict[int, int]:
-    """For every value that is a view, the value whose memory it shows."""
-    root: dict[int, int] = {}
-    for step in steps:
-        if step.operands and find(step.primitive).view:
-            source = root.get(step.operands[0], step.operands[0])
-            root.update((value, source) for value in step.results)
-    return root

@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.blocks.instructions import ACCUMULATE, Code, Instruction
+from dagsolve.blocks.fusions import ACCUMULATE, WITH_TRANSPOSE
+from dagsolve.blocks.instructions import Code, Instruction
 from dagsolve.graph import Params
 from dagsolve.kernels import blas
+from dagsolve.kernels.triangles import add_transpose
 from dagsolve.namespace import Array, Namespace
 from dagsolve.primitive import Primitive
 from dagsolve.primitives.derived import find
+
+FUSED = (ACCUMULATE, WITH_TRANSPOSE)
 
 Slots = list[Any]
 Step = Callable[[Slots], None]
@@ -34,7 +38,7 @@ def resolved(code: Code, xp: Namespace) -> Steps:
     found = _resolved_programs.get(key)
     if found is not None and all(find(name) is primitive for name, primitive in found[0]):
         return found[1]
-    names = dict.fromkeys(i.primitive for i in code.instructions if i.primitive != ACCUMULATE)
+    names = dict.fromkeys(i.primitive for i in code.instructions if i.primitive not in FUSED)
     primitives = {name: find(name) for name in names}
     outputs = frozenset(code.outputs)
     steps = tuple((_step(i, primitives, outputs, xp), i.clear) for i in code.instructions)
@@ -50,6 +54,8 @@ def _step(
     name, operands, results, params, _, reuse = instruction
     if name == ACCUMULATE:
         return _accumulate_step(operands, results[0], dict(params)["alpha"], bool(reuse), xp)
+    if name == WITH_TRANSPOSE:
+        return _with_transpose_step(operands[0], results[0], bool(reuse), xp)
     primitive = primitives[name]
     function = None if primitive.ufunc is None or params else getattr(xp, primitive.ufunc, None)
     if function is not None and primitive.forward_kernel is None and _takes_out(xp):
@@ -114,8 +120,9 @@ def _overwriting_step(
 ) -> Step:
     run, keywords = primitive.run, dict(params)
     overwriting = {**keywords, "overwrite": True}
-    (name,) = primitive.inplace.values()
-    target = operands[primitive.operands.index(name)]
+    position = primitive.taken_position(primitive.results[0], len(operands))
+    assert position is not None
+    target = operands[position]
 
     def call(slots: Slots) -> None:
         chosen = overwriting if _unshared(slots, target) else keywords
@@ -152,6 +159,18 @@ def _accumulate_step(
         slots[result] = target
 
     return into_c if xp is np else separately
+
+
+def _with_transpose_step(a: int, result: int, reuse: bool, xp: Namespace) -> Step:
+    def separately(slots: Slots) -> None:
+        slots[result] = slots[a] + xp.matrix_transpose(slots[a])
+
+    def in_strips(slots: Slots) -> None:
+        target = slots[a] if reuse and _unshared(slots, a) else np.array(slots[a], order="C")
+        add_transpose(target)
+        slots[result] = target
+
+    return in_strips if xp is np else separately
 
 
 def _owning(step: Step, result: int, xp: Namespace, slots: Slots) -> None:

@@ -14,22 +14,24 @@ Reference: I. Murray, arXiv:1602.07527 (2016), section 4.
 import numpy as np
 
 from dagsolve.kernels.blas import gemm, symm, trmm, trsm
+from dagsolve.kernels.triangles import clear_above, lower_copy
 from dagsolve.namespace import Array
 
 PANEL = 128  # columns; wider panels spend more in the diagonal blocks, narrower ones starve symm
 NARROW = 64  # columns of a diagonal block that is done by the closed form
 
 
-def cholesky_reverse(l: Array, l_bar: Array) -> Array:
+def cholesky_reverse(l: Array, l_bar: Array, *, overwrite: bool = False) -> Array:
     """Stored-triangle cotangent of A: lower triangular, 2 tril(Ā) - diag(Ā), for l and l_bar (n, n).
 
-    Only lower triangles are read.
+    Only lower triangles are read. With `overwrite` the result takes the memory of l_bar.
     """
-    m = np.tril(l_bar)
+    m = l_bar if overwrite else lower_copy(l_bar)
     _sweep(l, m, PANEL)
     diagonal = np.arange(m.shape[0])
     m[diagonal, diagonal] *= 0.5
-    return np.tril(m)
+    clear_above(m)
+    return m
 
 
 def _sweep(l: Array, m: Array, panel: int) -> None:

@@ -43,8 +43,12 @@ def targets_for(
     """What blocks should be like when a task costs what these rates say.
 
     Blocks aim at 75 tasks' overheads, but at least 50 ms and at most 150 ms. A byte that waits for a later
-    sweep has left the cache: it costs a write and a read of memory, or of the disk where not all fit.
+    sweep has left the cache: it costs a write and a read of memory, or of the disk where not all fit. One
+    worker that need not watch its bytes gains nothing from a cut: its values stay in one block, where a
+    result may take the memory of its last operand.
     """
+    if workers == 1 and target_bytes == np.inf:
+        return Targets(seconds=np.inf, bytes=np.inf, thin_seconds=0.0, workers=1)
     return Targets(
         seconds=min(max(0.05, 75 * rates.task_seconds), 0.15),
         bytes=target_bytes,

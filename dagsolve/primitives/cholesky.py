@@ -19,6 +19,7 @@ from dagsolve.errors import FactorisationError
 from dagsolve.kernels import blas
 from dagsolve.kernels.cholesky import cholesky_reverse
 from dagsolve.kernels.dense import adjoint, copyltu, factored, phi
+from dagsolve.kernels.triangles import clear_above, lower_copy
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.solve_triangular import solve_triangular
@@ -42,11 +43,11 @@ def forward_kernel(xp: Namespace, a: Array, *, overwrite: bool = False) -> Array
             return forward(xp, a)  # one call for the whole stack
         except FactorisationError:
             pass  # the loop below finds out which matrix it was
-    l = a if overwrite else np.tril(a)
+    l = a if overwrite else lower_copy(a) if a.ndim == 2 else np.tril(a)
     for index in np.ndindex(*a.shape[:-2]):
         blas.potrf(l[index], name=f"cholesky: a[{', '.join(map(str, index))}]" if index else "cholesky: a")
-    if overwrite:
-        np.copyto(l, 0, where=np.tri(l.shape[-1], k=-1, dtype=bool).T)
+        if overwrite:
+            clear_above(l[index])
     return l
 
 
@@ -63,12 +64,16 @@ def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) ->
     return (phi(xp, solve_triangular(saved.l, half, right=True)),)
 
 
-def pullback_kernel(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) -> Arrays:
-    """The blocked sweep, a matrix of the stack at a time."""
+def pullback_kernel(
+    xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted, *, overwrite: bool = False
+) -> Arrays:
+    """The blocked sweep, a matrix of the stack at a time, in place on a copy of L̄ or on L̄ itself."""
     (l_bar,) = cotangents
     if not (xp is np and blas.supports(saved.l, l_bar)):
         return pullback(xp, saved, cotangents, wanted)
     shape = broadcast_shapes(saved.l.shape, l_bar.shape)
+    if len(shape) == 2:
+        return (cholesky_reverse(saved.l, l_bar, overwrite=overwrite),)
     l, l_bar = np.broadcast_to(saved.l, shape), np.broadcast_to(l_bar, shape)
     a_bar = np.empty(shape, l.dtype)
     for index in np.ndindex(*shape[:-2]):
@@ -99,6 +104,7 @@ cholesky = Primitive(
     forward_kernel=forward_kernel,
     inplace={"l": "a"},
     pullback_kernel=pullback_kernel,
+    pullback_inplace={"a": "l"},
     cost=cost,
     examples=examples,
 )

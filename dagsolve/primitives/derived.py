@@ -63,12 +63,19 @@ def pullback_node(
 
 
 def expand(
-    primitive: Primitive, xp: Namespace, operands: Arrays, params: dict[str, Any], *, kernel: bool = False
+    primitive: Primitive,
+    xp: Namespace,
+    operands: Arrays,
+    params: dict[str, Any],
+    *,
+    kernel: bool = False,
+    overwrite: bool = False,
 ) -> tuple[Array, ...]:
     """The mathematics of a pullback node on its operands: traceable, or by the kernel."""
     base, wanted = _base_and_wanted(primitive.name)
     saved, cotangents = _unpack(base, wanted, operands, params["given"], params["specs"])
-    made = base.pull(xp, saved, cotangents, wanted, dict(params["params"]), kernel=kernel)
+    rule_params = dict(params["params"])
+    made = base.pull(xp, saved, cotangents, wanted, rule_params, kernel=kernel, overwrite=overwrite)
     return tuple(
         xp.zeros(saved.specs[name].shape) if x_bar is None else x_bar
         for name, x_bar in zip(wanted, made, strict=True)
@@ -98,8 +105,8 @@ def _pullback_primitive(base: Primitive, wanted: Wanted) -> Primitive:
         made = expand(find(name), xp, operands, params)
         return made if len(made) > 1 else made[0]
 
-    def forward_kernel(xp: Namespace, *operands: Array, **params: Any) -> Any:
-        made = expand(find(name), xp, operands, params, kernel=True)
+    def forward_kernel(xp: Namespace, *operands: Array, overwrite: bool = False, **params: Any) -> Any:
+        made = expand(find(name), xp, operands, params, kernel=True, overwrite=overwrite)
         return made if len(made) > 1 else made[0]
 
     def specs_rule(*operands: Spec, given: tuple[bool, ...], params: Any, specs: tuple[Any, ...]) -> Specs:
@@ -117,9 +124,11 @@ def _pullback_primitive(base: Primitive, wanted: Wanted) -> Primitive:
             forward_cost.pullback_flops, 2 * forward_cost.pullback_flops, forward_cost.workspace_items
         )
 
+    taken = base.pullback_inplace.get(wanted[0]) if len(wanted) == 1 and len(base.results) == 1 else None
     return Primitive(
         name=name,
         signature=f"x* -> {', '.join(wanted)}",
+        inplace={} if taken is None else {wanted[0]: f"x{saved_count}"},
         forward=forward,
         forward_kernel=forward_kernel,
         specs=specs_rule,

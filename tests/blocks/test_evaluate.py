@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagsolve.blocks import instructions
+from dagsolve.blocks import fusions
 from dagsolve.blocks.evaluate import evaluate, run_block
 from dagsolve.errors import ArgumentError
 from dagsolve.graph import CONSTANT
@@ -87,7 +87,7 @@ def test_block_equals_numpy_bit_for_bit(smallest_product, recorded, seed, read_o
     graph = r.graph(*writes)
     expected = node_by_node(graph, dict(zip(r.inputs, copies, strict=True)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(instructions, "_SMALLEST_PRODUCT", smallest_product)
+        patch.setattr(fusions, "_SMALLEST", smallest_product)
         made = run_block(r.block(*writes), inputs)
     for value, y in zip(writes, made, strict=True):
         np.testing.assert_array_equal(y, expected[value], strict=True)

@@ -1,11 +1,16 @@
 """Kernels that may take the memory of an operand do so at its last use, and nowhere else."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+import dagsolve as ds
 from dagsolve.blocks.evaluate import run_block
+from dagsolve.blocks.fusions import WITH_TRANSPOSE
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.primitives.cholesky import forward_kernel
+from dagsolve.primitives.derived import find
 from dagsolve.sampling import random_array, random_spd
 from tests.blocks.recorded import Recorded, peak_arrays
 
@@ -79,3 +84,47 @@ def test_garbage_above_the_diagonal_is_cleared(rng):
     l = forward_kernel(np, stored, overwrite=True)
     assert l is stored
     np.testing.assert_allclose(l @ l.T, a, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 7, 211])
+def test_the_sweep_of_cholesky_overwrites_its_cotangent_and_nothing_else(n, dtype, rng):
+    l = np.linalg.cholesky(random_spd(rng, n=n)).astype(dtype)
+    l_bar = random_array(rng, n, n).astype(dtype)
+    node = find("cholesky.pullback.a")
+    params = {
+        "given": (True,),
+        "params": (),
+        "specs": (("a", (n, n), l.dtype.str), ("l", (n, n), l.dtype.str)),
+    }
+    kept, expected = l.copy(), node.run(np, (l, l_bar), params)
+    assert not np.shares_memory(expected, l_bar)
+    made = node.run(np, (l, l_bar), {**params, "overwrite": True})
+    assert made is l_bar
+    np.testing.assert_array_equal(made, expected)
+    np.testing.assert_array_equal(l, kept)
+
+
+def test_a_gradient_of_cholesky_holds_the_factor_and_its_cotangent(rng):
+    n = 389
+    a, v = random_spd(rng, n=n), random_array(rng, n)
+    gradient = ds.value_and_grad(lambda a: v @ (np.linalg.cholesky(a) @ v), scheduler="sync", progress=False)
+    gradient(a)  # compiled
+    tracemalloc.start()
+    gradient(a)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.2 * a.nbytes
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_matrix_plus_its_transpose_is_one_step_in_its_memory(dtype, rng):
+    n = 389
+    r = Recorded()
+    a = r("negative", r("negative", r.leaf(n, n, dtype=dtype)))
+    block = r.block(r("add", r("transpose", a, axes=(-1, -2)), a))
+    given = random_array(rng, n, n).astype(dtype)
+    assert block.code.instructions[-1].primitive == WITH_TRANSPOSE
+    (made,) = run_block(block, [given])
+    np.testing.assert_array_equal(made, given + given.T)
+    assert peak_arrays(block, [given]) < 1.5

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from dagsolve.blocks import instructions
+from dagsolve.blocks import fusions
 from dagsolve.blocks.evaluate import compile_block, program, run_block
 from dagsolve.blocks.structure import Block, BlockDag
 from dagsolve.errors import GraphError
@@ -20,7 +20,7 @@ from tests.blocks.recorded import Recorded, names, peak_arrays
 @pytest.fixture
 def fuse_all(monkeypatch):
     """Small products accumulate in place too."""
-    monkeypatch.setattr(instructions, "_SMALLEST_PRODUCT", 0)
+    monkeypatch.setattr(fusions, "_SMALLEST", 0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
