@@ -10,9 +10,9 @@ N(Z) = Z - V Re diag(Vᴴ Z), which keeps the norms,
 both with a term more, which keeps the first large entries real, as for `eigh`.
 
 E_ij is zero where |w_j - w_i| ≤ ε^¾ max |w|, ε the rounding unit: there the vectors are not defined, only the
-space that they span, and first derivatives of functions of such spaces are exact. Whether a cotangent asks for
-more is seen by `settled_eig`, which hands on the numerator X, Vᴴ N(V̄) with w̄ as its diagonal, and tells, as
-`dagsolve.kernels.choices` says, where equal values have parts X_ij or weigh unequally.
+space that they span, and first derivatives of functions of such spaces are exact. Whether a cotangent asks
+for more is seen by `settled_eig`, which hands on the numerator X, Vᴴ N(V̄) with w̄ as its diagonal. It tells,
+as `dagsolve.kernels.choices` says, where equal values have parts X_ij or weigh unequally.
 
 The vectors of a defective matrix are dependent, and nothing has a derivative there. Where the smallest
 singular value of V is at most √ε of the largest, no digit of a derivative would be right: FactorisationError.

@@ -30,7 +30,7 @@ from dagsolve.sampling import random_array
 from dagsolve.specs import Spec, spec
 
 Maybe = Array | None
-FAILURE = "holds NaN or infinity, or its exponential overflows"
+FAILURE = "is too large: its exponential, or the derivative of that, is not finite"
 REACH = 4.25  # largest norm at which the approximant is exact in double precision
 PADE = [
     64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800, 129060195264000, 10559470521600,
