@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-PROGRAMS = ("kalman", "bayesian_regression", "gp_ard")
+PROGRAMS = (
+    "kalman", "bayesian_regression", "gp_ard", "pca_lda_cca", "least_squares", "sparse_gp", "tensor_train",
+    "dimensions", "design",
+)  # fmt: skip
 LINES = 70
 
 
