@@ -62,7 +62,7 @@ def factored(
     who: str,
     a: Array,
     factorise: Callable[[], Any],
-    failure: str = "cannot be factored: it holds NaN or infinity, or the iteration did not converge",
+    failure: str = "cannot be factored: the iteration did not converge",
 ) -> Arrays:
     """The factors that a call of the array library makes of a.
 
@@ -77,4 +77,12 @@ def factored(
             return factors
     except np.linalg.LinAlgError:
         pass
-    raise FactorisationError(f"{who}: a {tuple(a.shape)} {a.dtype} {failure}")
+    finite = xp.isfinite(a)
+    if not a.size or xp.all(finite):
+        raise FactorisationError(f"{who}: a {tuple(a.shape)} {a.dtype} {failure}")
+    *batch, i, j = (int(found[0]) for found in xp.nonzero(~finite))
+    where = f"a[{', '.join(map(str, batch))}]" if batch else "a"
+    raise FactorisationError(
+        f"{who}: {where} {tuple(a.shape[-2:])} {a.dtype} cannot be factored: it must be finite, got"
+        f" {a[(*batch, i, j)]} at ({i}, {j}); look for NaN in the data"
+    )

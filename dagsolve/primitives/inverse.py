@@ -19,7 +19,7 @@ import numpy as np
 from dagsolve.errors import FactorisationError
 from dagsolve.kernels import lapack
 from dagsolve.kernels.dense import adjoint, factored
-from dagsolve.kernels.lu import SMALL, lu_packed, refuse_singular
+from dagsolve.kernels.lu import SMALL, lu_packed, refuse_infinite, refuse_singular
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.lu import lu_solved, well_posed
@@ -30,6 +30,7 @@ from dagsolve.specs import Spec, broadcast_shapes, spec
 
 
 def forward(xp: Namespace, a: Array) -> Array:
+    refuse_infinite(xp, "inv", a)
     try:
         (y,) = factored(xp, "inv", a, lambda: xp.linalg.inv(a), "cannot be inverted in its precision")
     except FactorisationError:

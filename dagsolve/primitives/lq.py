@@ -22,6 +22,7 @@ from dagsolve.kernels.dense import adjoint, copyltu, factored, phi, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives import qr as orthogonal
+from dagsolve.primitives.independent import independent
 from dagsolve.primitives.solve_triangular import solve_triangular
 from dagsolve.primitives.triangle_product import triangle_product
 from dagsolve.specs import Spec, spec
@@ -64,7 +65,8 @@ def tangents(xp: Namespace, l: Array, q: Array, a_dot: Array) -> Arrays:
     """L̇ and Q̇."""
     k = q.shape[-2]
     qh = adjoint(xp, q)
-    c = _divided(l[..., :k, :], a_dot[..., :k, :], transposed=False)
+    first = _checked(xp, l, q, l[..., :k, :])
+    c = _divided(first, a_dot[..., :k, :], transposed=False)
     b = xp.matmul(c, qh)
     half = phi(xp, adjoint(xp, b))
     omega = adjoint(xp, half) - half
@@ -92,6 +94,7 @@ def pulled(xp: Namespace, l: Array, q: Array, l_bar: Array | None, q_bar: Array 
     if product is not None:
         terms.append(-product)  # of which copyltu sees the lower triangle
     middle = total(copyltu(xp, total(*terms)), product)
+    first = _checked(xp, l, q, first)
     first_bar = _divided(first, total(q_bar, xp.matmul(middle, q)), transposed=True)
     if not deep:
         return first_bar
@@ -100,6 +103,15 @@ def pulled(xp: Namespace, l: Array, q: Array, l_bar: Array | None, q_bar: Array 
     else:
         below = xp.matmul(rest_bar, q)
     return xp.concat([first_bar, below], axis=-2)
+
+
+def _checked(xp: Namespace, l: Array, q: Array, first: Array) -> Array:
+    """The first rows of L, if they are independent."""
+    if not first.shape[-1]:
+        return first
+    shape = (l.shape[-2], q.shape[-1])
+    made: Array = independent(first, xp.max(xp.abs(first), axis=-1), who="lq", shape=shape)
+    return made
 
 
 def _divided(l: Array, b: Array, *, transposed: bool) -> Array:

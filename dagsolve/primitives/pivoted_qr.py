@@ -2,7 +2,8 @@
 
 Every pivot is the largest that is left, so |R₀₀| ≥ |R₁₁| ≥ …; p is a permutation of the columns, without
 derivative. The maps are those of `qr` between A[:, p] and Q, R; a wide matrix needs no independent first
-columns here, since the pivots choose them. Where two pivots tie, the factors jump and have no derivative.
+columns here, since the pivots choose them. Where two pivots tie, the factors jump and have no
+derivative: `dagsolve.primitives.independent` tells of it.
 
 With `full_rank` a matrix is refused as rank deficient where a diagonal entry of R is at most max(m, n) ε
 times the first, for then Q and the rest of R have no derivative.
@@ -14,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.kernels import lapack, reflectors
+from dagsolve.kernels import choices, lapack, reflectors
 from dagsolve.kernels.dense import factored
 from dagsolve.kernels.rank import refuse_deficient
 from dagsolve.namespace import Array, Arrays, Namespace, to_host
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives import qr as orthogonal
+from dagsolve.primitives.independent import untied
 from dagsolve.primitives.permutation import permute_rows
 from dagsolve.sampling import random_array, random_orthogonal
 from dagsolve.specs import Spec, spec
@@ -53,7 +55,7 @@ def pushforward(
 ) -> tuple[Array | None, ...]:
     (a_dot,) = tangents
     permuted = _columns(xp, a_dot, saved.p, inverse=False)
-    return *orthogonal.tangents(xp, saved.q, saved.r, permuted), None
+    return *orthogonal.tangents(xp, saved.q, _untied(saved.r), permuted, "pivoted_qr"), None
 
 
 def pullback(
@@ -67,8 +69,14 @@ def pullback(
     q_bar, r_bar, _ = cotangents
     if q_bar is None and r_bar is None:
         return (None,)
-    permuted = orthogonal.pulled(xp, saved.q, saved.r, q_bar, r_bar)
+    permuted = orthogonal.pulled(xp, saved.q, _untied(saved.r), q_bar, r_bar, "pivoted_qr")
     return (_columns(xp, permuted, saved.p, inverse=True),)
+
+
+def _untied(r: Array) -> Array:
+    policy = choices.policy()
+    made: Array = r if policy == "ignore" else untied(r, who="pivoted_qr", policy=policy)
+    return made
 
 
 def cost(operands: Specs, results: Specs, **params: Any) -> Cost:

@@ -1,7 +1,8 @@
 """Reduced QR factorisation A = Q R of an m × n matrix, k = min(m, n): Qᴴ Q = I, R upper triangular.
 
 The signs are LAPACK's: R has a real diagonal of either sign. With R = [U V], U the first k columns, which
-must be linearly independent for a derivative to exist (FactorisationError for a zero on U's diagonal),
+must be linearly independent for a derivative to exist (FactorisationError where a diagonal entry of U is
+at most max(m, n) ε times the largest of its column),
 Φ(M) the lower triangle of M with its diagonal halved, and copyltu(M) = Φ(M) + Φ(M)ᴴ,
 
     pushforward    C = Ẋ U⁻¹, B = Qᴴ C, Ω = Φ(B) - Φ(B)ᴴ;    Q̇ = C - Q (B - Ω),   Ṙ = Qᴴ Ȧ - Ω R
@@ -21,6 +22,7 @@ from dagsolve.kernels import reflectors
 from dagsolve.kernels.dense import adjoint, copyltu, factored, phi, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
+from dagsolve.primitives.independent import independent
 from dagsolve.primitives.solve_triangular import solve_triangular
 from dagsolve.primitives.triangle_product import triangle_product
 from dagsolve.sampling import random_array, random_orthogonal, random_triangular
@@ -54,17 +56,18 @@ def pushforward(xp: Namespace, saved: Saved, a_dots: Arrays) -> Arrays:
     return tangents(xp, saved.q, saved.r, *a_dots)
 
 
-def tangents(xp: Namespace, q: Array, r: Array, a_dot: Array) -> Arrays:
-    """Q̇ and Ṙ."""
-    c, turn, r_dot = turned(xp, q, r, a_dot)
+def tangents(xp: Namespace, q: Array, r: Array, a_dot: Array, who: str = "qr") -> Arrays:
+    """Q̇ and Ṙ; errors speak of `who`."""
+    c, turn, r_dot = turned(xp, q, r, a_dot, who)
     return c - xp.matmul(q, turn), r_dot
 
 
-def turned(xp: Namespace, q: Array, r: Array, a_dot: Array) -> Arrays:
+def turned(xp: Namespace, q: Array, r: Array, a_dot: Array, who: str = "qr") -> Arrays:
     """C, B - Ω and Ṙ."""
     k = q.shape[-1]
     qh = adjoint(xp, q)
-    c = _divided(r[..., :k], a_dot[..., :k], transposed=False)
+    u = _checked(xp, q, r, r[..., :k], who)
+    c = _divided(u, a_dot[..., :k], transposed=False)
     b = xp.matmul(qh, c)
     half = phi(xp, b)
     omega = half - adjoint(xp, half)
@@ -77,7 +80,9 @@ def pullback(
     return (pulled(xp, saved.q, saved.r, *cotangents),)
 
 
-def pulled(xp: Namespace, q: Array, r: Array, q_bar: Array | None, r_bar: Array | None) -> Array:
+def pulled(
+    xp: Namespace, q: Array, r: Array, q_bar: Array | None, r_bar: Array | None, who: str = "qr"
+) -> Array:
     """Ā, of cotangents of which at least one is given."""
     k, n = r.shape[-2:]
     wide = n > k
@@ -92,6 +97,7 @@ def pulled(xp: Namespace, q: Array, r: Array, q_bar: Array | None, r_bar: Array 
     if product is not None:
         terms.append(-adjoint(xp, product))  # of which copyltu sees the lower triangle
     middle = total(copyltu(xp, total(*terms)), product)
+    u = _checked(xp, q, r, u, who)
     x_bar = _divided(u, total(q_bar, xp.matmul(q, middle)), transposed=True)
     if not wide:
         return x_bar
@@ -100,6 +106,15 @@ def pulled(xp: Namespace, q: Array, r: Array, q_bar: Array | None, r_bar: Array 
     else:
         y_bar = xp.matmul(q, v_bar)
     return xp.concat([x_bar, y_bar], axis=-1)
+
+
+def _checked(xp: Namespace, q: Array, r: Array, u: Array, who: str) -> Array:
+    """U, the first columns of R, if they are independent."""
+    if not u.shape[-1]:
+        return u
+    shape = (q.shape[-2], r.shape[-1])
+    made: Array = independent(u, xp.max(xp.abs(u), axis=-2), who=who, shape=shape)
+    return made
 
 
 def _divided(u: Array, b: Array, *, transposed: bool) -> Array:

@@ -107,7 +107,7 @@ def test_gradient_of_the_triangle_is_as_accurate_as_its_matrix(rng):
 def test_linearly_dependent_rows_have_factors_but_no_derivative():
     a = np.array([[1.0, 1.0, 2.0], [0.0, 0.0, 0.0]])
     np.testing.assert_allclose(np.matmul(*lq(a)), a, atol=1e-15)
-    with pytest.raises(FactorisationError, match="diagonal without zeros"):
+    with pytest.raises(FactorisationError, match="got pivot 1 of size 0"):
         pulled(a, None, np.ones((2, 3)))
 
 

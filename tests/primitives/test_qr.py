@@ -71,7 +71,7 @@ def test_what_lies_below_the_diagonal_of_the_cotangent_of_r_is_not_seen(rng):
 def test_linearly_dependent_columns_have_factors_but_no_derivative():
     a = np.array([[1.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
     np.testing.assert_allclose(np.matmul(*qr(a)), a, atol=1e-15)
-    with pytest.raises(FactorisationError, match="diagonal without zeros"):
+    with pytest.raises(FactorisationError, match="got pivot 1 of size 0"):
         pulled(a, np.ones((3, 2)), None)
 
 

@@ -20,6 +20,7 @@ from dagsolve.primitives.anchors.grid import Label
 from dagsolve.specs import spec
 
 _P = PRIMITIVES
+SINGULAR = "remove dependent rows, add a small multiple of the identity, or use lstsq"
 
 
 def lu(a: Any) -> tuple[Any, Any, Any]:
@@ -146,7 +147,7 @@ def _solved(loop: TileLoop, factors: Factors, columns: list[Tile]) -> Grid:
             y.append(top)
         for i in reversed(steps):
             later = [x for j in range(i + 1, len(steps)) for x in (factors.u[i, j], made[j, c])]
-            function = partial(_step, start=factors.starts[i], transposed=False)
+            function = partial(_step, start=factors.starts[i], order=factors.starts[-1], transposed=False)
             made[i, c] = loop.task("trsm", function, (factors.u[i, i], y[i], *later), y[i].spec)
     return made
 
@@ -159,7 +160,7 @@ def _solved_transposed(loop: TileLoop, factors: Factors, tiles: Grid) -> Grid:
         w: list[Tile] = []
         for i in steps:
             earlier = [x for j in range(i) for x in (factors.u[j, i], w[j])]
-            function = partial(_step, start=factors.starts[i], transposed=True)
+            function = partial(_step, start=factors.starts[i], order=factors.starts[-1], transposed=True)
             of = spec(tiles[i, c].shape, np.result_type(tiles[i, c].dtype, factors.l[0].dtype))
             w.append(loop.task("trsm", function, (factors.u[i, i], tiles[i, c], *earlier), of))
         below: list[Tile] = []
@@ -172,10 +173,14 @@ def _solved_transposed(loop: TileLoop, factors: Factors, tiles: Grid) -> Grid:
     return made
 
 
-def _step(u: Array, b: Array, *pairs: Array, start: int, transposed: bool) -> Array:
+def _step(u: Array, b: Array, *pairs: Array, start: int, order: int, transposed: bool) -> Array:
     """U_ii⁻¹ (B - Σ U_ij X_j), or U_ii⁻ᴴ (B - Σ U_jiᴴ X_j) if transposed."""
     less = less_products(b, *pairs, adjoint_left=transposed)
-    if not traced(u, b):
+    if traced(u, b):
+        zeros = np.zeros(u.shape[-1], u.dtype.char.lower())
+        options = {"who": "solve", "shape": (order, order), "cond": 0.0, "remedy": SINGULAR}
+        u = _P["independent"](u, zeros, start=start, **options)
+    else:
         _refuse_singular(u, start)
     return _P["solve_triangular"](
         u, less, lower=False, transposed=transposed, right=False, unit_diagonal=False
@@ -188,7 +193,7 @@ def _refuse_singular(u: Array, start: int) -> None:
     if xp.any(zero):
         raise FactorisationError(
             f"solve: a is singular: pivot {start + int(xp.argmax(xp.astype(zero, xp.int8)))} has size 0; "
-            "remove dependent rows, add a small multiple of the identity, or use lstsq"
+            f"{SINGULAR}"
         )
 
 

@@ -10,6 +10,7 @@ References: as there; J. Demmel, L. Grigori, M. Hoemmen, J. Langou, SIAM J. Sci.
 from dagsolve.namespace import Namespace
 from dagsolve.primitives.anchors import grid
 from dagsolve.primitives.anchors.grid import Grid, Label, Tiles
+from dagsolve.primitives.independent import independent
 
 
 def _factors(tiles: Tiles) -> tuple[Grid, Grid, Grid]:
@@ -20,12 +21,30 @@ def _factors(tiles: Tiles) -> tuple[Grid, Grid, Grid]:
     return q, u, {(i, j - k): tile for (i, j), tile in r.items() if j >= k}
 
 
+def _checked(xp: Namespace, q: Grid, u: Grid, v: Grid) -> Grid:
+    """U, if its columns are independent, to be divided by."""
+    count = 1 + max(i for i, _ in u)
+    widths = [u[j, j].shape[-1] for j in range(count)]
+    rows = sum(tile.shape[-2] for (_, j), tile in q.items() if j == 0)
+    columns = sum(widths) + sum(tile.shape[-1] for (i, _), tile in v.items() if i == 0)
+    made, start = dict(u), 0
+    for j, width in enumerate(widths):
+        peaks = [xp.max(xp.abs(u[i, j]), axis=-2) for i in range(j + 1) if (i, j) in u]
+        whole = peaks[0]
+        for peak in peaks[1:]:
+            whole = xp.maximum(whole, peak)
+        made[j, j] = independent(u[j, j], whole, who="qr", shape=(rows, columns), start=start)
+        start += width
+    return made
+
+
 def pushforward(xp: Namespace, values: Tiles, tangents: Tiles) -> dict[Label, object]:
     q, u, v = _factors(values)
     k = 1 + max(i for i, _ in u)
     a_dot = grid.part(tangents, "a")
     qh = grid.adjoint(xp, q)
-    c = grid.divided(xp, {at: tile for at, tile in a_dot.items() if at[1] < k}, u, transposed=False)
+    divisor = _checked(xp, q, u, v)
+    c = grid.divided(xp, {at: tile for at, tile in a_dot.items() if at[1] < k}, divisor, transposed=False)
     b = grid.product(xp, qh, c)
     omega = grid.skew(xp, b)
     q_dot = grid.minus(c, grid.product(xp, q, grid.minus(b, omega)))
@@ -50,7 +69,9 @@ def pullback(xp: Namespace, values: Tiles, cotangents: Tiles) -> dict[Label, obj
         lower = {at: tile for at, tile in grid.adjoint(xp, beside).items() if at[0] >= at[1]}
         middle = grid.minus(middle, lower)
     s = grid.total(grid.copyltu(xp, middle), beside)
-    x_bar = grid.divided(xp, grid.total(q_bar, grid.product(xp, q, s)), u, transposed=True)
+    x_bar = grid.divided(
+        xp, grid.total(q_bar, grid.product(xp, q, s)), _checked(xp, q, u, v), transposed=True
+    )
     y_bar = grid.shifted(grid.product(xp, q, v_bar), k)
     return grid.labelled("a", {**x_bar, **y_bar})
 
