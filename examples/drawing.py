@@ -1,9 +1,10 @@
-"""The picture of the CO₂ example: a regression over time."""
+"""Pictures of the examples: a regression over time; learning, and the memory that it takes."""
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 INK, FIT = "#222222", "#0072b2"
+GIB = 2**30
 NEAR_YEARS = 4  # of the record, in the picture of where the forecast begins
 
 
@@ -44,4 +45,24 @@ def draw_regression(path, x, y, residual, times, mean, deviation):
     left.set_title(f"Residuals: standard deviation {residual.std():.2f} ppm")
     left.set(xlabel="Year", ylabel="Observed − regression (ppm)", xlim=(x[0] - 0.5, end + 0.5))
     left.grid(alpha=0.25)
+    figure.savefig(path, dpi=120)
+
+
+def draw_learning(path, losses, watch, data_bytes, limit_bytes):
+    """Writes the loss of each iteration, and the memory of the workers in `watch` beside data and limit."""
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(2, 3))
+    left.plot(losses, ".-", color=FIT)
+    left.set(xlabel="Iteration of L-BFGS-B", ylabel="Loss", title="Learning")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for number, looks in enumerate(watch.resident.values()):
+        label = f"worker {number}: {max(looks) / GIB:.2f} GiB at most"
+        right.plot(watch.seconds, [size / GIB for size in looks], linewidth=0.9, label=label)
+    right.axhline(limit_bytes / GIB, color=INK, linewidth=1, linestyle="--", label="limit of a worker")
+    right.axhline(data_bytes / GIB, color="#d55e00", linewidth=1.5, label="the data")
+    right.set(xlabel="Seconds", ylabel="Memory (GiB)", title="Workers and data")
+    right.set_ylim(0, 1.25 * max(limit_bytes, data_bytes) / GIB)
+    right.legend(frameon=False, loc="upper right", ncols=2)
+    for axes in (left, right):
+        axes.grid(alpha=0.25)
     figure.savefig(path, dpi=120)
