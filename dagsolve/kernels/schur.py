@@ -17,31 +17,47 @@ MARGIN = 10  # rounding units per row by which computed eigenvalues may be off
 
 
 def sylvester(who: str, a: Array, b: Array, q: Array) -> Array:
-    """X with A X + X B = Q, 25 (m³ + n³) + 5 m n (m + n) flops.
+    """X with A X + X B = Q, 25 (m³ + n³) + 5 m n (m + n) flops; half where B is A or Aᴴ.
 
+    Hermitian A and B go by their eigenvectors, 9 (m³ + n³) + 4 m n (m + n) flops in products of matrices.
     Raises FactorisationError for NaN and where an eigenvalue of A is one of -B within rounding.
     """
     dtype = np.result_type(a, b, q)
     a, b, q = (x.astype(dtype, copy=False) for x in (a, b, q))
-    (ta, ua), (tb, ub) = schur(who, a), schur(who, b)
+    _refuse_nonfinite(who, a, b)
+    same, adjoint = _equal(a, b), _equal(_adjoint(a), b)
+    if _equal(_adjoint(a), a) and (same or _equal(_adjoint(b), b)):
+        values, ua = np.linalg.eigh(a)
+        others, ub = (values, ua) if same else np.linalg.eigh(b)
+        sums = _nonzero_sums(who, values, others)
+        return np.asarray(ua @ ((_adjoint(ua) @ q @ ub) / sums) @ _adjoint(ub))
+    ta, ua = schur(who, a)
+    tb, ub = (ta, ua) if same or adjoint else schur(who, b)
     values, others = eigenvalues(ta), eigenvalues(tb)
-    _refuse_zero(
-        who,
-        values[..., :, None] + others[..., None, :],
-        _largest(values) + _largest(others),
-        "eigenvalues λ of a and -λ of b",
-    )
+    _nonzero_sums(who, values, others.conj() if adjoint else others)
     turned = _adjoint(ua) @ q @ ub
     if not turned.size:
         return turned
     (trsyl,) = scipy.linalg.get_lapack_funcs(("trsyl",), (turned,))
+    letter = "N" if same or not adjoint else "C" if dtype.kind == "c" else "T"
 
     def solved(t: Array, s: Array, f: Array) -> Array:
-        y, scale, _ = trsyl(t, s, f)
+        y, scale, _ = trsyl(t, s, f, tranb=letter)
         return np.asarray(y * np.asarray(scale, y.real.dtype))
 
     y = one_by_one(solved, ta, tb, turned, ndims=(2, 2, 2))
     return np.asarray(ua @ y @ _adjoint(ub))
+
+
+def _equal(a: Array, b: Array) -> bool:
+    return a is b or (a.shape == b.shape and bool(np.all(a == b)))
+
+
+def _nonzero_sums(who: str, values: Array, others: Array) -> Array:
+    """λ_i + μ_j, (..., m, n). Raises FactorisationError where one is zero within rounding."""
+    sums = np.asarray(values[..., :, None] + others[..., None, :])
+    _refuse_zero(who, sums, _largest(values) + _largest(others), "eigenvalues λ of a and -λ of b")
+    return sums
 
 
 def discrete_lyapunov(who: str, a: Array, q: Array, *, direct: bool) -> Array:
@@ -94,8 +110,7 @@ def square_root(who: str, a: Array) -> Array:
 
 def schur(who: str, a: Array) -> Arrays:
     """T, U of every matrix. Raises FactorisationError for NaN."""
-    if not np.all(np.isfinite(a)):
-        raise FactorisationError(f"{who}: an operand {tuple(a.shape)} {a.dtype} holds NaN or infinity")
+    _refuse_nonfinite(who, a)
     if not a.size:
         return a, a
     pairs = [scipy.linalg.schur(a[index], check_finite=False) for index in np.ndindex(a.shape[:-2])]
@@ -114,6 +129,14 @@ def eigenvalues(t: Array) -> Array:
     imaginary[..., :-1] += parts
     imaginary[..., 1:] -= parts
     return np.asarray(values + 1j * imaginary)
+
+
+def _refuse_nonfinite(who: str, *operands: Array) -> None:
+    for a in operands:
+        if not np.all(np.isfinite(a)):
+            raise FactorisationError(
+                f"{who}: an operand {tuple(a.shape)} {a.dtype} must be finite; it holds NaN or infinity"
+            )
 
 
 def _largest(values: Array) -> Array:

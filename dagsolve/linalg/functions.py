@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import ArgumentError, ShapeError
-from dagsolve.linalg.operands import adjoint, array, call, floating, hermitian, identity
-from dagsolve.namespace import Array
+from dagsolve.linalg.operands import adjoint, array, call, floating, hermitian
+from dagsolve.namespace import Array, namespace_of
 
 
 def expm(A: Array) -> Array:
@@ -105,7 +105,7 @@ def matrix_power(a: Array, n: int) -> Array:
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise ShapeError(f"matrix_power: a must have shape (..., k, k), got {tuple(a.shape)}")
     if n == 0:
-        return 0.0 * a + identity(a.dtype, a.shape[-1])
+        return np.zeros_like(a) + namespace_of(a).eye(a.shape[-1], dtype=a.dtype)
     square, left = (a, int(n)) if n > 0 else (call("inv", a), -int(n))
     made = None
     while True:

@@ -9,7 +9,7 @@ import dagsolve as ds
 from dagsolve.errors import FactorisationError
 from dagsolve.primitives.sylvester import solve_discrete_lyapunov, solve_sylvester
 from dagsolve.primitives.toeplitz import solve_toeplitz
-from dagsolve.sampling import random_array
+from dagsolve.sampling import random_array, random_spd
 
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
 
@@ -28,6 +28,22 @@ def test_sylvester_of_general_matrices(m, n, dtype, rng):
     x = solve_sylvester(a, b, q)
     assert x.dtype == dtype
     np.testing.assert_allclose(a @ x + x @ b, q, atol=tolerance(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_sylvester_of_matrices_that_are_one_anothers(batch, dtype, rng):
+    """Equal ones, adjoint ones and Hermitian ones go shorter ways."""
+    a = random_array(rng, *batch, 5, 5, dtype=dtype) + 6 * np.eye(5, dtype=dtype)
+    q, h = random_array(rng, *batch, 5, 5, dtype=dtype), random_spd(rng, *batch, n=5, dtype=dtype)
+    turned = a.conj().swapaxes(-1, -2)
+    for x, y in ((a, a), (a, a.copy()), (a, turned), (turned, a), (h, h), (h, h + h), (h, a), (a, h)):
+        found = solve_sylvester(x, y, q)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(x @ found + found @ y, q, atol=tolerance(dtype))
+    for fault in (np.nan, np.inf):
+        with pytest.raises(FactorisationError, match="solve_sylvester: an operand .* holds NaN"):
+            solve_sylvester(np.full_like(h, fault), h, q)
 
 
 @pytest.mark.parametrize("direct", [False, True])
