@@ -60,7 +60,7 @@ def cheapest_runs(
         before,
         after,
         longest + 2 * price.limit_seconds,
-        *price,
+        *map(float, price),  # another type would be compiled apart
     )
 
 

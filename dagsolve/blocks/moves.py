@@ -15,7 +15,7 @@ References: C. Fiduccia, R. Mattheyses, Proc. 19th Design Automation Conf. (1982
 M. Kho, B. Uçar, K. Kaya, Ü. Çatalyürek, SIAM J. Sci. Comput. 41 (2019) A2117-A2145, section 3.2.
 """
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 import numba
@@ -71,7 +71,7 @@ def moved(label: Ints, edges: Edges, weights: Weights, dense: Bools, bounds: Bou
             edges.indptr, edges.values, edges.nodes, reader_indptr, readers, first_value, weights.sweep,
             weights.seconds, nbytes, q.kept, movable, block, seconds, held, size, before, after,
             longest + bounds.slack_seconds,
-            min(bounds.seconds, float(q.seconds.max())), bounds.bytes,
+            float(min(bounds.seconds, q.seconds.max())), float(bounds.bytes),
         )  # fmt: skip
         if not gained:
             break
@@ -85,7 +85,8 @@ def _readers(indptr, values, value_count):  # type: ignore[no-untyped-def]
     out_indptr = np.zeros(value_count + 1, dtype=np.int64)
     for v in values:
         out_indptr[v + 1] += 1
-    out_indptr = np.cumsum(out_indptr)
+    for v in range(value_count):
+        out_indptr[v + 1] += out_indptr[v]
     filled = out_indptr[:-1].copy()
     out = np.empty(len(values), dtype=np.int64)
     for n in range(len(indptr) - 1):
@@ -248,7 +249,7 @@ def _pass(  # type: ignore[no-untyped-def]
                 hope = hope or gain > 0
     if not hope and len(queue) > EXPLORED:
         return False
-    queue.sort()  # a sorted list is a heap
+    heapify(queue)
     locked = ~movable
     moves = [(0, 0, 0.0, 0.0)]  # node, where it was, what both blocks gained in bytes
     moves.pop()

@@ -129,6 +129,10 @@ class Gate(NamedTuple):
     seconds_per_byte: float  # what takes no longer than moving twice what it shares joins the other end
     chains: bool  # whether a cluster joins the only one it reads, if that is read by it alone
 
+    def typed(self) -> "Gate":
+        """The same with bytes as a float: an int would be compiled apart."""
+        return self._replace(room_bytes=float(self.room_bytes))
+
 
 def absorb(q: Quotient, nbytes: Ints, gate: Gate) -> Ints:
     """Root cluster of each cluster after clusters were merged into their only predecessor."""
@@ -137,7 +141,7 @@ def absorb(q: Quotient, nbytes: Ints, gate: Gate) -> Ints:
     crossing = nbytes[value].astype(np.float64)
     links = np.bincount(distinct(source * len(q) + target) // max(len(q), 1), minlength=len(q))
     work = (q.seconds, q.read_bytes, q.write_bytes)
-    return _merge_along(indptr, source, crossing, True, *work, *gate, links)  # type: ignore[no-any-return]
+    return _merge_along(indptr, source, crossing, True, *work, *gate.typed(), links)  # type: ignore[no-any-return]
 
 
 def contract(q: Quotient, nbytes: Ints, gate: Gate) -> Ints:
@@ -148,7 +152,7 @@ def contract(q: Quotient, nbytes: Ints, gate: Gate) -> Ints:
     crossing = nbytes[value[order]].astype(np.float64)
     work = (q.seconds, q.read_bytes, q.write_bytes)
     links = np.zeros(len(q), dtype=np.int64)  # chains are joined by `absorb`
-    return _merge_along(indptr, target[order], crossing, False, *work, *gate, links)  # type: ignore[no-any-return]
+    return _merge_along(indptr, target[order], crossing, False, *work, *gate.typed(), links)  # type: ignore[no-any-return]
 
 
 def gather(q: Quotient, loose: Bools, room_seconds: float) -> Ints:
@@ -185,7 +189,8 @@ def topological(q: Quotient) -> Ints:
     source, target, _ = q.edges()
     order = np.argsort(source, kind="stable")
     indptr = np.searchsorted(source[order], np.arange(len(q) + 1))
-    return _topological(indptr, target[order], q.sweep)  # type: ignore[no-any-return]
+    starts = np.argsort(q.sweep, kind="stable")
+    return _topological(indptr, target[order], starts)  # type: ignore[no-any-return]
 
 
 def depths(q: Quotient, order: Ints) -> Ints:
@@ -295,15 +300,15 @@ def _merge_along(  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _topological(indptr, targets, sweep):  # type: ignore[no-untyped-def]
-    count = len(sweep)
+def _topological(indptr, targets, starts):  # type: ignore[no-untyped-def]
+    count = len(starts)
     waiting = np.zeros(count, dtype=np.int64)
     for t in targets:
         waiting[t] += 1
     stack = np.empty(count, dtype=np.int64)
     order = np.empty(count, dtype=np.int64)
     filled = 0
-    for start in np.argsort(sweep, kind="mergesort"):
+    for start in starts:
         if waiting[start] != 0:
             continue
         waiting[start] = -1
