@@ -16,6 +16,7 @@ from benchmarks import (
     placement,
     recording,
     second_call,
+    seeger,
     simulation,
     tiled,
 )
@@ -27,6 +28,7 @@ PARTS = {
     "executors": executors.main,
     "cholesky_gradient": cholesky_gradient.main,
     "decompositions": decompositions.main,
+    "seeger": seeger.main,
     "gaussian_process": gaussian_process.main,
     "perceptron": perceptron.main,
     "tiled": tiled.main,
