@@ -1,6 +1,7 @@
 """Public eigenvalue problems: SciPy's results, and gradients of pairs of matrices by differences."""
 
 import inspect
+from typing import Any
 
 import dask.array as da
 import jax
@@ -14,6 +15,7 @@ from dagsolve.errors import ArgumentError, FactorisationError, UnsupportedError
 from dagsolve.sampling import random_array, random_spd, random_symmetric
 
 DTYPES = [np.float64, np.complex128]
+INTERVAL: Any = (0, 1)
 
 
 @pytest.mark.parametrize("name", ["eig", "eigvals", "eigh", "eigvalsh"])
@@ -79,7 +81,7 @@ def test_faults_are_named(rng):
     with pytest.raises(FactorisationError, match="cholesky: .*not positive definite"):
         linalg.eigh(a, -np.eye(3))
     with pytest.raises(UnsupportedError, match="subset_by_value is not supported"):
-        linalg.eigh(a, subset_by_value=(0, 1))
+        linalg.eigh(a, subset_by_value=INTERVAL)
     with pytest.raises(UnsupportedError, match="left=True is not supported"):
         linalg.eig(a, left=True)
     with pytest.raises(UnsupportedError, match="homogeneous_eigvals=True"):

@@ -15,6 +15,8 @@ A, B = RNG.standard_normal((2, 3, 5))
 T, V = RNG.standard_normal((2, 3, 5)), RNG.standard_normal(5)
 Z = RNG.standard_normal((3, 5)) + 1j * RNG.standard_normal((3, 5))
 SQUARE = RNG.standard_normal((5, 5))
+KEPT: Any = {"keepdims": True}
+HALF: Any = 0.5
 VECTORS = [None, 2, 1, 3, 0.5, -2, np.inf, -np.inf]
 MATRICES = [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf]
 
@@ -31,7 +33,7 @@ CALLS: dict[Any, list[Any]] = {
     ],
     np.linalg.vector_norm: [
         (np.linalg.vector_norm, A), (lambda x: np.linalg.vector_norm(x, axis=0, ord=1), A),
-        (lambda x: np.linalg.vector_norm(x, keepdims=True), A),
+        (lambda x: np.linalg.vector_norm(x, **KEPT), A),
     ],
     np.linalg.matrix_norm: [
         (np.linalg.matrix_norm, T), (lambda x: np.linalg.matrix_norm(x, keepdims=True, ord=-2), T),
@@ -89,6 +91,6 @@ def test_what_is_no_norm_is_said():
         with pytest.raises(ShapeError, match="norm: axis"):
             ds.linalg.norm(np.ones((3, 5)), 1, axis=axis)
     with pytest.raises(ArgumentError, match="n must be a whole number, got 0.5"):
-        ds.linalg.matrix_power(np.eye(3), 0.5)
+        ds.linalg.matrix_power(np.eye(3), HALF)
     with pytest.raises(ShapeError, match="matrix_power: a must have shape"):
         ds.linalg.matrix_power(np.ones((3, 5)), 2)
