@@ -5,7 +5,7 @@
 A process for each number of threads, with BLAS and the peers limited to it; in it, the libraries take turns.
 Ours is `value_and_grad(f, scheduler="sync")`: one block, whose calls of BLAS and LAPACK have the threads.
 Some are also run in tiles on as many Python threads as there are cores, each with one thread of BLAS. The
-best of ours is set against the best peer; which it was stands in the table, with the difference of the gradients.
+best of ours is set against the best peer; which it was stands in the table, and how far the gradients differ.
 """
 
 import argparse
