@@ -59,6 +59,7 @@ def main(arguments=None):
     years, inputs = np.linspace(x[0], x[-1], 600), (start["inducing"], params["inducing"])
     mean, deviation = predicted(params, x, y, years)
     with panels(chosen.output / "sparse_gp.png", "CO₂ without growth and seasons|Year|ppm") as (axes,):
+        axes.set_ylim(-3, 5)
         axes.plot(x + 1980, y, ".", color=GREY, markersize=1.5, label=f"{len(x):,} observations")
         axes.fill_between(years + 1980, mean - 2 * deviation, mean + 2 * deviation, color=BLUE, alpha=0.3)
         axes.plot(years + 1980, mean, color=BLUE, label="sparse Gaussian process ± 2 σ")

@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 PROGRAMS = (
     "kalman", "bayesian_regression", "gp_ard", "pca_lda_cca", "least_squares", "sparse_gp", "tensor_train",
-    "dimensions", "design",
+    "dimensions", "design", "deep_kernel", "mlp_blr", "deep_gp",
 )  # fmt: skip
 LINES = 70
 
