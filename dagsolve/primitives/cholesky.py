@@ -30,8 +30,41 @@ SMALL = 64  # order below which a call per matrix costs more than its flops
 
 
 def forward(xp: Namespace, a: Array) -> Array:
-    (l,) = factored(xp, "cholesky", a, lambda: xp.linalg.cholesky(copyltu(xp, a)), "is not positive definite")
+    try:
+        (l,) = factored(
+            xp, "cholesky", a, lambda: xp.linalg.cholesky(copyltu(xp, a)), "is not positive definite"
+        )
+    except FactorisationError:
+        if xp is np:
+            _refuse_indefinite(a)
+        raise
     return l
+
+
+def _refuse_indefinite(a: Array) -> None:
+    """Raises FactorisationError with the leading minor that is not positive, found by halving."""
+    for index in np.ndindex(*a.shape[:-2]):
+        if _positive(a[index]):
+            continue
+        low, order = 0, a.shape[-1]
+        while order - low > 1:
+            middle = (low + order) // 2
+            low, order = (middle, order) if _positive(a[index][:middle, :middle]) else (low, middle)
+        where = f"a[{', '.join(map(str, index))}]" if index else "a"
+        finite = bool(np.all(np.isfinite(np.tril(a[index][:order, :order]))))
+        why = "is not positive" if finite else "holds NaN or infinity"
+        remedy = "add a small multiple of the identity" if finite else "look for NaN in the data"
+        raise FactorisationError(
+            f"cholesky: {where} {a.shape[-2:]} {a.dtype} is not positive definite: its leading minor of order"
+            f" {order} {why}; {remedy}"
+        )
+
+
+def _positive(a: Array) -> bool:
+    try:
+        return bool(np.all(np.isfinite(np.linalg.cholesky(a))))  # which reads the lower triangle
+    except np.linalg.LinAlgError:
+        return False
 
 
 def forward_kernel(xp: Namespace, a: Array, *, overwrite: bool = False) -> Array:
