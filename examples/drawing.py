@@ -52,7 +52,7 @@ def draw_learning(path, losses, watch, data_bytes, limit_bytes):
     """Writes the loss of each iteration, and the memory of the workers in `watch` beside data and limit."""
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2, 3))
-    left.plot(losses, ".-", color=FIT)
+    left.plot(range(1, len(losses) + 1), losses, ".-", color=FIT)
     left.set(xlabel="Iteration of L-BFGS-B", ylabel="Loss", title="Learning")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     for number, looks in enumerate(watch.resident.values()):
