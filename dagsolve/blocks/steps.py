@@ -16,6 +16,7 @@ from dagsolve.blocks.fusions import ACCUMULATE, WITH_TRANSPOSE
 from dagsolve.blocks.instructions import Code, Instruction
 from dagsolve.graph import Params
 from dagsolve.kernels import blas
+from dagsolve.kernels.layouts import in_rows
 from dagsolve.kernels.triangles import add_transpose
 from dagsolve.namespace import Array, Namespace
 from dagsolve.primitive import Primitive
@@ -208,4 +209,6 @@ def owned(value: Array, xp: Namespace) -> Array:
 
 
 def owned_copy(value: Array, xp: Namespace) -> Array:
+    if xp is np and type(value) is np.ndarray:
+        return in_rows(value)
     return xp.array(value, order="C") if _takes_out(xp) else xp.asarray(value, copy=True)

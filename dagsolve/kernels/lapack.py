@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.kernels.fortran import LETTER, routine
+from dagsolve.kernels.layouts import in_columns
 from dagsolve.kernels.permutations import from_swaps
 from dagsolve.namespace import Array
 
@@ -25,7 +26,7 @@ def supports(*arrays: Array) -> bool:
 
 def columns(a: Array) -> Array:
     """A Fortran-contiguous copy."""
-    return np.array(a, order="F")
+    return in_columns(a)
 
 
 def getrf(a: Array) -> Array:

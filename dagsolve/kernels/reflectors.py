@@ -13,6 +13,7 @@ import numpy as np
 
 from dagsolve.kernels import lapack
 from dagsolve.kernels.fortran import LETTER, routine
+from dagsolve.kernels.layouts import in_columns
 from dagsolve.namespace import Array
 
 SMALL = 64  # order of stacked matrices below which a call for each takes longer than its flops
@@ -39,7 +40,7 @@ def on_stack(factorise: Callable[[Array], tuple[Array, ...]], a: Array) -> tuple
 
 def qr(a: Array) -> tuple[Array, Array]:
     """Q (m, k) and R (k, n) of a matrix (m, n) of LAPACK's dtypes, k = min(m, n)."""
-    work = np.array(a, order="F")
+    work = in_columns(a)
     tau = _factored(work)
     r = np.triu(work[: tau.size])
     return _unitary(work, tau), r
@@ -47,7 +48,7 @@ def qr(a: Array) -> tuple[Array, Array]:
 
 def triangle(a: Array) -> tuple[Array]:
     """R (k, n) alone."""
-    work = np.array(a, order="F")
+    work = in_columns(a)
     return (np.triu(work[: _factored(work).size]),)
 
 
@@ -64,7 +65,7 @@ def pivoted_qr(a: Array) -> tuple[Array, Array, Array]:
     m, n = a.shape
     if not a.size:
         return *qr(a), np.arange(n)
-    work, p = np.array(a, order="F"), np.zeros(n, np.intc)
+    work, p = in_columns(a), np.zeros(n, np.intc)
     tau = np.empty(min(m, n), a.dtype)
     norms = (np.empty(2 * n, a.real.dtype),) if a.dtype.kind == "c" else ()
     before = (_int(m), _int(n), work.ctypes.data, _int(m), p.ctypes.data_as(_ints), tau.ctypes.data)
