@@ -126,7 +126,7 @@ class ThreadsExecutor:
         memory, start = ResidentMemory(), time.perf_counter()
         run = _run_name(plan)
         made = task_graph(plan, leaves, run, graph=graph)
-        keys = list(made.outputs.values())
+        keys = list(dict.fromkeys(made.outputs.values()))
         with (
             self._watch(plan, progress) as shown,
             listening(run, recording(report, shown)),
@@ -177,17 +177,20 @@ class ClusterExecutor:
         threads = self._check()
         report, start = RunReport(plan=plan, threads=sum(threads.values())), time.perf_counter()
         run = _run_name(plan)
-        made = task_graph(plan, leaves, run, graph=graph, inline_bytes=INLINE_BYTES)
+        home = self._home(plan, threads)
+        made = task_graph(
+            plan, leaves, run, graph=graph, inline_bytes=INLINE_BYTES, home=home, rates=DISTRIBUTED
+        )
         with ExitStack() as stack:
             stack.enter_context(_thread_given_back())
             shown = stack.enter_context(self._watch(plan, progress))
             stack.enter_context(listening(run, recording(report, shown)))
             self._client.subscribe_topic(TOPIC, receive)  # once or a hundred times, it is the same
             stack.enter_context(self._installed(run, plan, made))
-            futures = stack.enter_context(self._submitted(made, self._places(plan, made, threads)))
+            futures = stack.enter_context(self._submitted(made, _places(made, home, threads)))
             self._wait(futures)
             found = self._gather(futures)
-            report.gathered_bytes = sum(getattr(array, "nbytes", 0) for array in found)
+            report.gathered_bytes = sum(map(_nbytes, found))
             self._add_worker_reports(report)
             _hear_out(report, plan.tasks)
         for warned in dict.fromkeys(warned for done in report.done for warned in done.warned):
@@ -196,13 +199,11 @@ class ClusterExecutor:
         self.last_report = report
         return _outputs(plan, leaves, made, found)
 
-    def _places(self, plan: Plan, made: TaskGraph, threads: Mapping[str, int]) -> Places:
-        """A worker for each block's keys: Dask alone lets every block follow the first to its worker."""
-        addresses = sorted(threads)
-        if len(addresses) < 2:
-            return Places({})
-        home = homes(plan.dag, [threads[address] for address in addresses], DISTRIBUTED, urgency(plan))
-        return Places({key: addresses[home[block]] for key, block in made.blocks.items()})
+    def _home(self, plan: Plan, threads: Mapping[str, int]) -> list[int]:
+        """A worker for each block: Dask alone lets every block follow the first to its worker."""
+        if len(threads) < 2:
+            return [0] * len(plan.dag)
+        return homes(plan.dag, [threads[address] for address in sorted(threads)], DISTRIBUTED, urgency(plan))
 
     # What a run sets up, each undone when the run ends, however it ends
 
@@ -227,7 +228,7 @@ class ClusterExecutor:
 
     @contextlib.contextmanager
     def _submitted(self, made: TaskGraph, places: Places) -> Iterator[list[Future[Any]]]:
-        keys = list(made.outputs.values())
+        keys = list(dict.fromkeys(made.outputs.values()))
         with (  # the graph holds the leaves, so that they outlive any worker: it may be large
             annotate(
                 priority=Priorities(made.priorities),
@@ -351,6 +352,19 @@ class ClusterExecutor:
                 report.add_store(of_worker.store)
 
 
+def _places(made: TaskGraph, home: list[int], threads: Mapping[str, int]) -> Places:
+    """Workers of the keys that blocks make and read; none where there is no choice."""
+    if len(threads) < 2:
+        return Places({})
+    addresses = sorted(threads)
+    return Places({key: addresses[home[block]] for key, block in made.blocks.items()})
+
+
+def _nbytes(found: Any) -> int:
+    """Bytes of an array, or of a tuple of them."""
+    return sum(map(_nbytes, found)) if isinstance(found, tuple) else int(getattr(found, "nbytes", 0))
+
+
 def _hear_out(report: RunReport, blocks: int) -> None:
     """Waits for the last announcements; those of a worker that died never come."""
     deadline = time.monotonic() + _EVENT_SECONDS
@@ -360,7 +374,11 @@ def _hear_out(report: RunReport, blocks: int) -> None:
 
 def _outputs(plan: Plan, leaves: Leaves, made: TaskGraph, found: Any) -> dict[int, Array]:
     """The outputs by value id; arrays that came over a wire are made writeable."""
-    by_value = dict(zip(made.outputs, found, strict=True))
+    by_key = dict(zip(dict.fromkeys(made.outputs.values()), found, strict=True))
+    by_value = {
+        value: by_key[key][made.places[value]] if value in made.places else by_key[key]
+        for value, key in made.outputs.items()
+    }
     values = {value: by_value[value] if value in by_value else leaves[value] for value in plan.outputs}
     return {
         value: array.copy() if isinstance(array, np.ndarray) and not array.flags.writeable else array

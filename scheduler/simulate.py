@@ -4,6 +4,7 @@ The tasks are those of a real run: one for each run of a block, projections of i
 each large given array. `machine.happen` lets them happen.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,9 +18,10 @@ from dagsolve.planning.actions import Plan
 from dagsolve.reports import RunReport
 from dagsolve.scheduler.cluster import Cluster
 from dagsolve.scheduler.machine import Floats, Ints, Tasks, Wires, happen, traces
+from dagsolve.scheduler.parts import USER, groups
 from dagsolve.scheduler.placement import homes, urgency
 from dagsolve.scheduler.simulation import Simulation
-from dagsolve.scheduler.tasks import INLINE_BYTES, executions
+from dagsolve.scheduler.tasks import INLINE_BYTES, bundled_leaves, executions, expected_homes
 
 
 def simulate(
@@ -53,7 +55,7 @@ def simulate(
         raise ArgumentError(
             f"simulate: places must be a worker from 0 to {cluster.workers - 1} for each of {len(dag)} blocks"
         )
-    tasks, block, given_bytes = _tasks(plan, seconds, home)
+    tasks, block, given_bytes = _tasks(plan, seconds, home, rates)
     if cluster.workers == 1:
         tasks = tasks._replace(home=np.zeros_like(tasks.home))
     wires = Wires(
@@ -132,12 +134,17 @@ class _Row(NamedTuple):
     kept: bool
 
 
-def _tasks(plan: Plan, seconds: Floats, home: Ints) -> tuple[Tasks, Ints, int]:
+def _tasks(plan: Plan, seconds: Floats, home: Ints, rates: Rates) -> tuple[Tasks, Ints, int]:
     """The tasks of a run, the block of each (-1: none), and the bytes of the given arrays."""
     dag = plan.dag
     nbytes = dag.graph.value_nbytes.tolist()
     rank, place = urgency(plan), home.tolist()
     made_by, _ = executions(plan)
+    homes = expected_homes(plan, made_by, place, rates)
+    bundled = bundled_leaves(made_by, lambda value: nbytes[value] > INLINE_BYTES)
+    bundle_bytes: Counter[int] = Counter()
+    for value, (first, _) in bundled.items():
+        bundle_bytes[first] += nbytes[value]
     rows: list[_Row] = []
     reader: list[int] = []  # pairs of tasks
     read: list[int] = []
@@ -152,11 +159,12 @@ def _tasks(plan: Plan, seconds: Floats, home: Ints) -> tuple[Tasks, Ints, int]:
         for producer, value in execution.reads:
             if producer is not None:
                 reads.append(at[producer.moment, value])
-            elif nbytes[value] > INLINE_BYTES:
-                if value not in leaves:
-                    leaves[value] = len(rows)
-                    rows.append(_Row(-1, nbytes[value], 0, place[k], rank[k], -1, False))
-                reads.append(leaves[value])
+            elif value in bundled:
+                first, _ = bundled[value]
+                if first not in leaves:
+                    leaves[first] = len(rows)
+                    rows.append(_Row(-1, bundle_bytes[first], 0, place[k], rank[k], -1, False))
+                reads.append(leaves[first])
         if execution.gate is not None:
             behind = execution.gate.moment
             if behind not in gates:
@@ -169,27 +177,31 @@ def _tasks(plan: Plan, seconds: Floats, home: Ints) -> tuple[Tasks, Ints, int]:
         distinct = dict.fromkeys(reads)
         reader.extend([task] * len(distinct))
         read.extend(distinct)
-        groups = execution.parts()
-        whole = sum(nbytes[v] for v in block.writes)
-        for_user = len(groups) == 1 and any(isinstance(r, tuple) for r in groups[0][0])
-        rows.append(_Row(k, whole, block.workspace_bytes, place[k], rank[k], -1, for_user))
-        for readers, positions in groups:
+        found = groups(block, execution.readers, nbytes, homes)
+        written = sum(nbytes[v] for v in block.writes)
+        for_user = any(group.whole and _for_user(group.readers) for group in found)
+        rows.append(_Row(k, written, block.workspace_bytes, place[k], rank[k], -1, for_user))
+        for group in found:
             holder = task
-            if len(groups) > 1:
-                if not readers:
+            if not group.whole:
+                if not group.readers:
                     continue
                 holder = len(rows)
-                part = sum(nbytes[block.writes[i]] for i in positions)
-                rows.append(_Row(-1, part, 0, place[k], -1, task, any(isinstance(r, tuple) for r in readers)))
+                part = sum(nbytes[block.writes[i]] for i in group.positions)
+                rows.append(_Row(-1, part, 0, place[k], -1, task, _for_user(group.readers)))
                 reader.append(holder)
                 read.append(task)
-            for i in positions:
+            for i in group.positions:
                 at[execution.moment, block.writes[i]] = holder
     return (
         _columns(rows, reader, read, seconds),
         np.array([row.block for row in rows], dtype=np.int64),
         sum(nbytes[v] for v in plan.leaves),
     )
+
+
+def _for_user(readers: frozenset[Any]) -> bool:
+    return any(r == USER or isinstance(r, tuple) for r in readers)
 
 
 def _columns(rows: list[_Row], reader: list[int], read: list[int], seconds: Floats) -> Tasks:

@@ -2,8 +2,8 @@
 
 One task per run of a block. Its key holds the block's written values: the bare array if there is one, else a
 tuple. Dask forgets a key as a whole, so where the values of a block have different readers, each set of
-readers gets a key of its own by a cheap projection task: a result that goes on at once and a residual that
-waits for the reverse sweep then have separate lifetimes, and nobody fetches what he does not read.
+readers gets a key of its own by a cheap projection task, unless `parts` finds that the block's will do: a
+result that goes on at once and a residual that waits for the reverse sweep have separate lifetimes.
 
 A recomputed block is a copy under a new key. It waits for a gate: a task of no value behind the block that
 ran last before it in the plan, so that it does not run early and lie in memory until it is wanted.
@@ -11,7 +11,7 @@ ran last before it in the plan, so that it does not run early and lie in memory 
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +19,13 @@ from dask._task_spec import DataNode, GraphNode, Task, TaskRef, convert_legacy_g
 
 from dagsolve.blocks.evaluate import BlockProgram, Warned, program, run_block
 from dagsolve.blocks.structure import Block
+from dagsolve.blocks.work import Rates
 from dagsolve.errors import PlanError
 from dagsolve.executor import Leaves, checked_leaves
 from dagsolve.planning.actions import Drop, Plan, Recompute, Run
 from dagsolve.reports import BlockDone
 from dagsolve.scheduler.events import announce, is_worker, pass_on
+from dagsolve.scheduler.parts import USER, Homes, bundles, groups
 from dagsolve.scheduler.placement import task_key, urgency
 
 Key = Any  # a Dask key
@@ -39,7 +41,10 @@ class TaskGraph:
 
     tasks: dict[Key, GraphNode]
     outputs: dict[int, Key]
-    """Value id -> key of the bare array; absent where the output is itself a given array."""
+    """Value id -> key of the bare array, or of a tuple, see `places`; absent where the output is itself a
+    given array."""
+    places: dict[int, int]
+    """Position of an output in the tuple under its key; those of bare arrays are absent."""
     priorities: dict[Key, int]
     """Higher goes first; keys of an existing graph are absent."""
     blocks: dict[Key, int]
@@ -61,13 +66,6 @@ class Execution:
     readers: dict[int, set[Any]]  # value written -> who reads it
     places: dict[int, tuple[Key, Place]] = field(default_factory=dict)  # value written -> where it lies
     key: Key = None
-
-    def parts(self) -> list[tuple[frozenset[Any], list[int]]]:
-        """(readers, positions of the values that they read), one entry for each set of readers."""
-        groups: dict[frozenset[Any], list[int]] = defaultdict(list)
-        for i, value in enumerate(self.block.writes):
-            groups[frozenset(self.readers[value])].append(i)
-        return list(groups.items())
 
 
 def run_program(
@@ -110,22 +108,29 @@ def task_graph(
     graph: Mapping[Key, Any] | None = None,
     inline_bytes: int | None = None,
     announce_blocks: bool = True,
+    home: Sequence[int] | None = None,
+    rates: Rates | None = None,
 ) -> TaskGraph:
     """The tasks of a plan, named by `run`, which must be unique among all runs of a scheduler.
 
     Given arrays up to `inline_bytes` (None: all) are part of the tasks that read them; larger ones are nodes
     of their own, so that each worker gets them once and Dask can send them again when a worker is lost.
-    References and nodes among the leaves are those of `graph`, whose tasks are merged in.
+    References and nodes among the leaves are those of `graph`, whose tasks are merged in. With `home`, the
+    worker of each block, and `rates` of tasks and transfers, outputs may share a key.
     """
     checked_leaves(plan, leaves)
     made_by, final = executions(plan)
-    builder = _Builder(plan, leaves, run, graph or {}, inline_bytes, announce_blocks)
+    homes = None if home is None or rates is None else expected_homes(plan, made_by, home, rates)
+    builder = _Builder(plan, leaves, run, graph or {}, inline_bytes, announce_blocks, homes)
+    builder.bundle(made_by)
     for execution in made_by:
         builder.add(execution)
     made = builder.made
     for value in plan.outputs:
         if value in final:
-            made.outputs[value] = final[value].places[value][0]
+            made.outputs[value], place = final[value].places[value]
+            if place is not None:
+                made.places[value] = place
         elif (reference := builder.reference(value)) is not None:
             made.outputs[value] = reference.key
     rank = urgency(plan)
@@ -170,8 +175,30 @@ def executions(plan: Plan) -> tuple[list[Execution], dict[int, Execution]]:
             previous = execution
     for value in plan.outputs:
         if value in present:
-            present[value].readers[value].add(("output", value))  # alone under its key, as a bare array
+            present[value].readers[value].add((USER, value))
     return made, present
+
+
+def expected_homes(
+    plan: Plan, made_by: Iterable[Execution], home: Sequence[int], rates: Rates
+) -> Homes | None:
+    """What `parts` asks about the workers; None under a budget, which counts what a block itself reads."""
+    if plan.memory_limit is not None:
+        return None
+    wait = plan.seconds / max(2 * plan.tasks, 1)
+    return Homes(home, {e.moment: e.block.index for e in made_by}, rates, wait)
+
+
+def bundled_leaves(
+    made_by: Iterable[Execution], large: Callable[[int], bool]
+) -> dict[int, tuple[int, Place]]:
+    """Place of each large given value that has no task yet; see `bundles`."""
+    readers: dict[int, list[int]] = defaultdict(list)
+    for execution in made_by:
+        for producer, value in execution.reads:
+            if producer is None and large(value):
+                readers[value].append(execution.moment)
+    return bundles(readers)
 
 
 class _Builder:
@@ -185,10 +212,26 @@ class _Builder:
         graph: Mapping[Key, Any],
         inline_bytes: int | None,
         announce_blocks: bool,
+        homes: Homes | None,
     ) -> None:
-        self.made = TaskGraph(convert_legacy_graph(graph), {}, {}, {}, defaultdict(list))
+        self.made = TaskGraph(convert_legacy_graph(graph), {}, {}, {}, {}, defaultdict(list))
         self._plan, self._leaves, self._run = plan, leaves, run
-        self._inline_bytes, self._announce = inline_bytes, announce_blocks
+        self._inline_bytes, self._announce, self._homes = inline_bytes, announce_blocks, homes
+        self._bundles: dict[int, tuple[int, Place]] = {}
+        self._bundled: dict[int, list[int]] = defaultdict(list)
+
+    def bundle(self, made_by: Iterable[Execution]) -> None:
+        """Decides which given arrays share a node: those that the same runs read."""
+
+        def large(value: int) -> bool:
+            leaf = self._leaves.get(value)
+            if self._inline_bytes is None or isinstance(leaf, (GraphNode, TaskRef)):
+                return False
+            return getattr(leaf, "nbytes", 0) > self._inline_bytes
+
+        self._bundles = bundled_leaves(made_by, large)
+        for value, (first, _) in self._bundles.items():
+            self._bundled[first].append(value)
 
     def reference(self, value: int) -> TaskRef | None:
         """The task of a leaf that belongs to an existing graph; its node is merged in."""
@@ -237,13 +280,15 @@ class _Builder:
         reference = self.reference(value)
         if reference is not None:
             return reference, None
-        leaf = self._leaves[value]
-        if self._inline_bytes is None or getattr(leaf, "nbytes", 0) <= self._inline_bytes:
-            return leaf, None
-        key = f"leaf-{self._run}-{value}"
-        self.made.tasks.setdefault(key, DataNode(key, leaf))
-        self.made.blocks.setdefault(key, reader)
-        return TaskRef(key), None
+        if value not in self._bundles:
+            return self._leaves[value], None
+        first, place = self._bundles[value]
+        key = f"leaf-{self._run}-{first}"
+        if key not in self.made.tasks:
+            held = tuple(self._leaves[v] for v in self._bundled[first])
+            self.made.tasks[key] = DataNode(key, held[0] if place is None else held)
+            self.made.blocks[key] = reader
+        return TaskRef(key), place
 
     def _gate(self, behind: Execution, moment: int) -> TaskRef:
         key = f"gate-{self._run}-{behind.moment}"
@@ -254,23 +299,23 @@ class _Builder:
         return TaskRef(key)
 
     def _place_writes(self, execution: Execution, key: str) -> None:
-        """Decides under which key each written value lies, one key for each set of readers."""
-        writes = execution.block.writes
-        groups = execution.parts()
-        if len(groups) == 1:
-            for i, value in enumerate(writes):
-                execution.places[value] = (key, i if len(writes) > 1 else None)
-            return
-        for number, (readers, positions) in enumerate(groups):
-            if not readers:
+        """Decides under which key each written value lies; see `groups`."""
+        block = execution.block
+        found = groups(block, execution.readers, self._plan.dag.graph.value_nbytes, self._homes)
+        for number, group in enumerate(found):
+            if group.whole:
+                for i in group.positions:
+                    execution.places[block.writes[i]] = (key, i if len(block.writes) > 1 else None)
+                continue
+            if not group.readers:
                 continue  # made again beside what was wanted
             part = f"part-{key}-{number}"
-            self.made.tasks[part] = Task(part, project, TaskRef(key), tuple(positions))
+            self.made.tasks[part] = Task(part, project, TaskRef(key), tuple(group.positions))
             self.made.priorities[part] = _AT_ONCE
-            self.made.blocks[part] = execution.block.index
+            self.made.blocks[part] = block.index
             self.made.uses[key].append(execution.moment)
-            for place, i in enumerate(positions):
-                execution.places[writes[i]] = (part, place if len(positions) > 1 else None)
+            for place, i in enumerate(group.positions):
+                execution.places[block.writes[i]] = (part, place if len(group.positions) > 1 else None)
 
 
 def _claim(made: TaskGraph, key: Key, block: int, priority: int) -> None:
