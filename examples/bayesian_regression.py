@@ -45,7 +45,7 @@ def main(arguments=None):
     x, y = ((z - z.mean(axis=0)) / z.std(axis=0) for z in (data.data, data.target))
     theta, values = learn(nll, START, x, y, iterations=chosen.iterations)
     print(f"By Cholesky {nll(theta, x, y, triangle_by_cholesky):.9f}, by LQ {nll(theta, x, y):.9f}")
-    (mean, cov), a, b = posterior(theta, x, y), np.linspace(-1, 1.5, 41), np.linspace(0, 6, 43)
+    (mean, cov), a, b = posterior(theta, x, y), np.linspace(-1, 1.5, 23), np.linspace(0, 6, 25)
     grid = [[nll(np.array([s, t]), x, y) for s in a] for t in b]
     texts = ("Negative log evidence|log α (noise)|log λ (weights)", "Posterior|weight ± 2 σ|")
     with panels(chosen.output / "bayesian_regression.png", *texts) as (left, right):

@@ -48,7 +48,7 @@ def main(arguments=None):
     units, _ = learn(spread, START, ORBITS, iterations=chosen.iterations)
     print("Units of G M: m^{:.3f} s^{:.3f}".format(*units))
     print(f"Products of a pipe's flow\n{np.round(dimensionless(PIPE), 12)}")
-    a, b = np.linspace(-1, 5, 61), np.linspace(-4, 2, 59)
+    a, b = np.linspace(-1, 5, 31), np.linspace(-4, 2, 29)
     grid = [[np.sqrt(spread(np.array([p, q]), ORBITS)) for p in a] for q in b]
     text = "Standard deviation of log of the product|p: power of length|q: power of time"
     with panels(chosen.output / "dimensions.png", text) as (axes,):

@@ -59,6 +59,7 @@ def panels(path, *texts):
         title, xlabel, ylabel = text.split("|")
         one.set(title=title, xlabel=xlabel, ylabel=ylabel)
         one.grid(alpha=0.25)
+        one.set_axisbelow(True)
     yield axes
     for one in axes:
         if one.get_legend_handles_labels()[0]:

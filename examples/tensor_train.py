@@ -24,7 +24,7 @@ def random_train(spins=SPINS, bond=8, seed=0):
 
 
 def canonical(train):
-    """The same state, of norm 1 and with isometries as cores; up to a phase."""
+    """The same state of norm 1 with isometries as cores, up to a phase."""
     made, triangle = [], np.eye(1)
     for core in train:
         core = np.einsum("ab,bsc->asc", triangle, core)
