@@ -18,6 +18,7 @@ import numpy as np
 from dagsolve.errors import ShapeError
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
+from dagsolve.primitives.indexing import moved
 from dagsolve.sampling import random_array, random_distinct
 from dagsolve.specs import Spec, spec
 
@@ -138,12 +139,6 @@ def sorting_cost(operands: Specs, results: Specs, **params: Any) -> Cost:
     n = max(operands[0].shape[params["axis"]] if "axis" in params else operands[0].size, 2)
     items = operands[-1].size
     return Cost(items * float(np.log2(n)), 0)
-
-
-def moved(operands: Specs, results: Specs, **params: Any) -> Cost:
-    """A copy counts one flop per item, for it takes as long."""
-    size = max(operands[0].size, results[0].size)
-    return Cost(size, size)
 
 
 def argsort_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:

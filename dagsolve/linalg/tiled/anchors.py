@@ -72,6 +72,16 @@ def frozen(grid: Grid) -> Grid:
     return {at: PRIMITIVES["stop_gradient"](tile) for at, tile in grid.items()}
 
 
+def labelled(name: str, grid: Grid) -> dict[Label, Tile]:
+    """The tiles of a matrix by label."""
+    return {(name, at[0], at[1]): tile for at, tile in grid.items()}
+
+
+def part(tiles: Mapping[Label, Tile], name: str) -> Grid:
+    """The tiles of one matrix by row and column."""
+    return {(i, j): tile for (matrix, i, j), tile in tiles.items() if matrix == name}
+
+
 def anchored(
     loop: TileLoop,
     rule: str,

@@ -10,7 +10,7 @@ import numpy as np
 
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.linalg.tiled import elimination
-from dagsolve.linalg.tiled.anchors import anchored
+from dagsolve.linalg.tiled.anchors import anchored, labelled, part
 from dagsolve.linalg.tiled.elimination import Factors, factorised, tall_columns, updated
 from dagsolve.linalg.tiled.runs import less_products, traced
 from dagsolve.linalg.tiled.tiles import Grid, Tile, TileLoop
@@ -65,14 +65,9 @@ def _anchored(loop: TileLoop, factors: Factors, a: Any, x: Grid, b: Grid, rule: 
     """The solution, whose derivative solves with the factors again instead of passing through them."""
     read: dict[Label, Tile] = {("p", k, 0): tile for k, tile in enumerate(factors.p)}
     read.update({("l", k, 0): tile for k, tile in enumerate(factors.l)})
-    read.update(_named("u", factors.u))
-    carrying = {**_named("a", loop.tiles(a)), **_named("b", b)}
-    made = anchored(loop, rule, carrying, _named("x", x), read)
-    return {(i, j): tile for (_, i, j), tile in made.items()}
-
-
-def _named(name: str, tiles: Grid) -> dict[Label, Tile]:
-    return {(name, at[0], at[1]): tile for at, tile in tiles.items()}
+    read.update(labelled("u", factors.u))
+    carrying = {**labelled("a", loop.tiles(a)), **labelled("b", b)}
+    return part(anchored(loop, rule, carrying, labelled("x", x), read), "x")
 
 
 def inv(a: Any) -> Any:

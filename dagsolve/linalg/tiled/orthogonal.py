@@ -11,11 +11,10 @@ from typing import Any
 
 from dagsolve.errors import ShapeError
 from dagsolve.linalg.tiled import panels
-from dagsolve.linalg.tiled.anchors import anchored, frozen
+from dagsolve.linalg.tiled.anchors import anchored, frozen, labelled, part
 from dagsolve.linalg.tiled.gathered import in_one_chunk
-from dagsolve.linalg.tiled.tiles import Grid, Tile, TileLoop
+from dagsolve.linalg.tiled.tiles import Grid, TileLoop
 from dagsolve.primitives import PRIMITIVES
-from dagsolve.primitives.anchors.grid import Label
 
 
 def qr(a: Any) -> tuple[Any, Any]:
@@ -40,13 +39,13 @@ def qr(a: Any) -> tuple[Any, Any]:
     made = anchored(
         loop,
         "qr",
-        _named("a", tiles),
-        {**_named("q", q), **_named("r", r)},
+        labelled("a", tiles),
+        {**labelled("q", q), **labelled("r", r)},
     )
     k = columns[: 1 + max(at[1] for at in q)]
     dtype = next(iter(r.values())).dtype
     q_array, r_array = loop.arrays_of(
-        (_grid("q", made), (rows, k), dtype), (_grid("r", made), (k, columns), dtype)
+        (part(made, "q"), (rows, k), dtype), (part(made, "r"), (k, columns), dtype)
     )
     if single or (rows, columns) == given.chunks:
         return q_array, r_array
@@ -100,11 +99,3 @@ def _keep_last_sign(loop: TileLoop, q: Grid, r: Grid) -> None:
     for i, j in r:
         if i == k:
             r[k, j] = panels.scaled_rows(s, r[k, j])
-
-
-def _named(name: str, grid: Grid) -> dict[Label, Tile]:
-    return {(name, at[0], at[1]): tile for at, tile in grid.items()}
-
-
-def _grid(name: str, tiles: dict[Label, Tile]) -> Grid:
-    return {(i, j): tile for (matrix, i, j), tile in tiles.items() if matrix == name}

@@ -7,7 +7,7 @@ The pullback is products and divided differences of tiles, and gathers nothing o
 from typing import Any
 
 from dagsolve.errors import ShapeError
-from dagsolve.linalg.tiled.anchors import anchored, frozen
+from dagsolve.linalg.tiled.anchors import anchored, frozen, labelled, part
 from dagsolve.linalg.tiled.gathered import in_one_chunk
 from dagsolve.linalg.tiled.panels import stacked
 from dagsolve.linalg.tiled.tiles import Grid, Tile, TileLoop
@@ -32,9 +32,9 @@ def eigh(a: Any) -> tuple[Any, Any]:
     lower = {at: tile for at, tile in loop.tiles(a).items() if at[0] >= at[1]}
     w, v = PRIMITIVES["eigh"](_gathered(loop, frozen(lower), rows))
     results = {**_cut_vector("w", w, rows), **_cut_matrix("v", v, rows)}
-    made = anchored(loop, "eigh", {("a", at[0], at[1]): tile for at, tile in lower.items()}, results)
+    made = anchored(loop, "eigh", labelled("a", lower), results)
     values: Grid = {(i,): tile for (name, i, _), tile in made.items() if name == "w"}
-    vectors: Grid = {(i, j): tile for (name, i, j), tile in made.items() if name == "v"}
+    vectors = part(made, "v")
     w_array, v_array = loop.arrays_of((values, (rows,), w.dtype), (vectors, (rows, rows), v.dtype))
     return w_array, v_array
 

@@ -9,15 +9,14 @@ from typing import Any
 
 from dagsolve.errors import ShapeError
 from dagsolve.linalg.tiled import panels
-from dagsolve.linalg.tiled.anchors import anchored, frozen
+from dagsolve.linalg.tiled.anchors import anchored, frozen, labelled, part
 from dagsolve.linalg.tiled.orthogonal import lq, qr
 from dagsolve.linalg.tiled.products import matmul
 from dagsolve.linalg.tiled.substitution import solve_triangular
-from dagsolve.linalg.tiled.tiles import Grid, Tile, TileLoop
+from dagsolve.linalg.tiled.tiles import Grid, TileLoop
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.primitives import lstsq as deep
 from dagsolve.primitives import minimum_norm as wide
-from dagsolve.primitives.anchors.grid import Label
 
 
 def lstsq(a: Any, b: Any, cond: float | None = None) -> tuple[Any, Any, Any, Any]:
@@ -67,11 +66,10 @@ def _solution(a: Any, b: Any, cond: float | None) -> Any:
             x[i, c] = PRIMITIVES["solve_triangular"](
                 r[i, i], x[i, c], lower=False, transposed=False, right=False, unit_diagonal=False
             )
-    carrying = _named("a", tiles)
-    triangle = anchored(loop, "triangle", carrying, _named("r", r))
-    made = anchored(loop, "lstsq", {**carrying, **_named("b", right)}, _named("x", x), triangle)
-    found: Grid = {(i, j): tile for (_, i, j), tile in made.items()}
-    array = loop.array(found, (columns, beside), next(iter(made.values())).dtype)
+    carrying = labelled("a", tiles)
+    triangle = anchored(loop, "triangle", carrying, labelled("r", r))
+    made = anchored(loop, "lstsq", {**carrying, **labelled("b", right)}, labelled("x", x), triangle)
+    array = loop.array(part(made, "x"), (columns, beside), next(iter(made.values())).dtype)
     return array if columns == given else array.rechunk((given, beside))
 
 
@@ -107,7 +105,3 @@ def _refuse_deficient(triangle: Grid, order: int, words: dict[str, str], a: Any,
     triangle[last, last] = PRIMITIVES["full_rank"](
         whole, triangle[last, last], shape=a.shape, cond=cond, **words
     )
-
-
-def _named(name: str, grid: Grid) -> dict[Label, Tile]:
-    return {(name, at[0], at[1]): tile for at, tile in grid.items()}
