@@ -152,3 +152,12 @@ def test_lazy_gradients_warn_where_they_are_computed():
         lazy.compute()
     with dask.config.set(scheduler="sync"), pytest.warns(GaugeWarning, match="eigh: eigenvalues"):
         ds.gradients(y, d).compute()
+
+
+def test_forward_mode_tells_since_it_cannot_know():
+    a, direction = np.diag([1.0, 1.0, 3.0]), np.ones((3, 3))
+    for f, value in ((lambda a: np.linalg.eigh(a)[1], "eigh"), (lambda a: np.linalg.svd(a)[0], "svd")):
+        with ds.degenerate("raise"), pytest.raises(GaugeError, match=rf"{value}: .* of the tangent"):
+            ds.jvp(f, (a,), (direction,), scheduler="sync")
+        with ds.degenerate("raise"):
+            ds.jvp(f, (a,), (np.diag([1.0, 2.0, 3.0]),), scheduler="sync")  # turns nothing

@@ -47,7 +47,8 @@ def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
     v = saved.v
     k = xp.matmul(adjoint(xp, v), xp.matmul(copyltu(xp, a_dot), v))
     w_dot = xp.real(xp.linalg.diagonal(k)) if is_complex(k) else xp.linalg.diagonal(k)
-    v_dot = xp.matmul(v, gauge.reciprocal_gaps(xp, saved.w) * k)
+    moving = settled_skew(k, k, k, saved.w, who="eigh", sums=False, tangent=True, policy=choices.policy())
+    v_dot = xp.matmul(v, gauge.reciprocal_gaps(xp, saved.w) * moving)
     if is_complex(v) and v.size:
         v_dot = v_dot - v * gauge.turning(xp, v, v_dot)
     return w_dot, v_dot

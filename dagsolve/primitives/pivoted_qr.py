@@ -69,7 +69,7 @@ def pullback(
     q_bar, r_bar, _ = cotangents
     if q_bar is None and r_bar is None:
         return (None,)
-    permuted = orthogonal.pulled(xp, saved.q, _untied(saved.r), q_bar, r_bar, "pivoted_qr")
+    permuted = orthogonal.pulled(xp, saved.q, _untied(saved.r), q_bar, r_bar, who="pivoted_qr")
     return (_columns(xp, permuted, saved.p, inverse=True),)
 
 

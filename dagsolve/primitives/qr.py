@@ -81,7 +81,7 @@ def pullback(
 
 
 def pulled(
-    xp: Namespace, q: Array, r: Array, q_bar: Array | None, r_bar: Array | None, who: str = "qr"
+    xp: Namespace, q: Array, r: Array, q_bar: Array | None, r_bar: Array | None, *, who: str = "qr"
 ) -> Array:
     """Ā, of cotangents of which at least one is given."""
     k, n = r.shape[-2:]

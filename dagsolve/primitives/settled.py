@@ -6,12 +6,13 @@ ones, and their values weigh equally in w̄. In the pullback of a factorisation 
 numerator and the division by gaps, which would turn what rounding leaves of zero into any number:
 
     settled_skew      Y = sk(X) = (X - Xᴴ) / 2, zero between values that are equal to ε^¾, and where it is
-                      rounding between values that are equal to ε^¼
+                      rounding between values that are equal to ε^¼; `tangent`: he(X) = (X + Xᴴ) / 2, what a
+                      pushforward divides, told because it cannot know what becomes of the vectors
     settled_tile      the same for one tile of sk(X), from the tiles (i, j) and (j, i) of X
 
 Each tells of a part beyond √ε, relative to the cotangent, as `dagsolve.kernels.choices` says; whether the
-values weigh equally is seen by `dagsolve.primitives.weighed`. sk is its own adjoint, so derivatives of a
-settled part are settled parts; they tell nothing, as the first ones did.
+values weigh equally is seen by `dagsolve.primitives.weighed`. sk and he are their own adjoints, so
+derivatives of a settled part are settled parts; they tell nothing, as the first ones did.
 
 Rounding is what is at most 8 √n ε of the cotangents of the two vectors: dividing it by a gap g would leave an
 error of that size over g, so zero is never worse.
@@ -33,6 +34,10 @@ from dagsolve.sampling import random_array
 
 Tangents = tuple[Array | None, ...]
 CLOSE = 0.25  # power of ε: relative gaps below count as close
+COTANGENT = "{:.1g} of the cotangent of these vectors turns one into the other"
+TANGENT = (
+    "{:.1g} of the tangent would turn them at an unknown rate, which does harm unless only their space counts"
+)
 REMEDY = (
     "the part is taken as zero; let the function depend on the space of these vectors alone (functions of a"
     " matrix have rules of their own, such as sqrtm and expm), or say ds.degenerate('ignore')"
@@ -48,10 +53,11 @@ def forward_skew(
     *,
     who: str = "eigh",
     sums: bool = False,
+    tangent: bool = False,
     policy: str = "ignore",
 ) -> Array:
     """sk(X); r and t are what X was added from, whose columns tell what is rounding."""
-    y = 0.5 * (x - adjoint(xp, x))
+    y = 0.5 * (x + adjoint(xp, x) if tangent else x - adjoint(xp, x))
     top = gauge.largest(xp, w)
     nearest = xp.abs(w) if sums else xp.abs(w[..., 1:] - w[..., :-1])
     if not nearest.size or not xp.any(nearest <= choices.power(xp, w, CLOSE) * top):
@@ -62,7 +68,7 @@ def forward_skew(
     equal, told = _judged(xp, y, gaps, top[..., None], sizes, sizes, w.shape[-1])
     if not sums:
         told = told * (1.0 - xp.eye(w.shape[-1], dtype=told.dtype))
-    _tell(xp, told, w, w, who, policy)
+    _tell(xp, told, w, w, who, policy, TANGENT if tangent else COTANGENT)
     return xp.where(equal, 0.0 * y, y)
 
 
@@ -91,7 +97,7 @@ def forward_tile(
     if not xp.any(apart <= choices.power(xp, w, CLOSE) * t[..., None]):
         return made
     equal, told = _judged(xp, made, gaps, t[..., None], c, d, order)
-    _tell(xp, told, v, w, who, policy)
+    _tell(xp, told, v, w, who, policy, COTANGENT)
     return xp.where(equal, 0.0 * made, made)
 
 
@@ -113,7 +119,7 @@ def _judged(
     return equal | (rounding & (gaps <= eps**CLOSE * top)), told
 
 
-def _tell(xp: Namespace, told: Array, v: Array, w: Array, who: str, policy: str) -> None:
+def _tell(xp: Namespace, told: Array, v: Array, w: Array, who: str, policy: str, part: str) -> None:
     found = choices.largest(xp, told, policy)
     if found is None:
         return
@@ -124,8 +130,7 @@ def _tell(xp: Namespace, told: Array, v: Array, w: Array, who: str, policy: str)
     choices.tell(
         policy,
         f"{who}: {choices.VALUES[who]}{which} {first:.6g} and {second:.6g} (numbers {i} and {j}) are equal to"
-        f" rounding, which leaves their vectors open, and {size:.1g} of the cotangent of these vectors turns"
-        f" one into the other; {REMEDY}",
+        f" rounding, which leaves their vectors open, and {part.format(size)}; {REMEDY}",
     )
 
 
@@ -139,10 +144,12 @@ def push_skew(
     *,
     who: str = "eigh",
     sums: bool = False,
+    tangent: bool = False,
     policy: str = "ignore",
 ) -> Array | None:
     x_dot = tangents[0]
-    return None if x_dot is None else settled_skew(x_dot, x_dot, x_dot, saved.w, who=who, sums=sums)
+    options = {"who": who, "sums": sums, "tangent": tangent}
+    return None if x_dot is None else settled_skew(x_dot, x_dot, x_dot, saved.w, **options)
 
 
 def pull_skew(
@@ -153,10 +160,12 @@ def pull_skew(
     *,
     who: str = "eigh",
     sums: bool = False,
+    tangent: bool = False,
     policy: str = "ignore",
 ) -> Tangents:
     (y_bar,) = cotangents
-    return (settled_skew(y_bar, y_bar, y_bar, saved.w, who=who, sums=sums),)
+    options = {"who": who, "sums": sums, "tangent": tangent}
+    return (settled_skew(y_bar, y_bar, y_bar, saved.w, **options),)
 
 
 def _apart(xp: Namespace, saved: Saved) -> Array:
@@ -188,6 +197,7 @@ def examples_skew(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
         x = random_array(rng, *batch, 5, 5, dtype=dtype)
         yield x, x, x, w
         yield x, x, x, w, {"who": "svd", "sums": True, "policy": "raise"}
+        yield x, x, x, w, {"tangent": True, "policy": "raise"}
 
 
 def examples_tile(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.kernels import choices, gauge
-from dagsolve.kernels.dense import adjoint, factored, hermitian, is_complex, total
+from dagsolve.kernels.dense import adjoint, factored, is_complex, total
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.settled import settled_skew
@@ -63,7 +63,8 @@ def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
     right = xp.matmul(a_dot, v)
     p = xp.matmul(adjoint(xp, u), right)
     rates = xp.linalg.diagonal(p)
-    symmetric = gauge.reciprocal_gaps(xp, s) * hermitian(xp, p)
+    moving = settled_skew(p, p, p, s, who="svd", sums=False, tangent=True, policy=choices.policy())
+    symmetric = gauge.reciprocal_gaps(xp, s) * moving
     skew = gauge.reciprocal_sums(xp, s) * _skew(xp, p)
     u_dot, v_dot = xp.matmul(u, symmetric + skew), xp.matmul(v, symmetric - skew)
     if m != n:
