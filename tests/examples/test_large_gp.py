@@ -47,7 +47,9 @@ def test_program_keeps_its_projection(example, monkeypatch, capsys):
     monkeypatch.setattr(example, "SCIKIT_ROWS", 0)
     example.main("-n 307 --tile 103 --workers 2 --memory 2GiB".split())
     printed = capsys.readouterr().out
-    assert float(re.search(r"finite difference: (\S+)", printed)[1]) < 1e-6
+    found = re.search(r"finite difference: (\S+)", printed)
+    assert found is not None
+    assert float(found[1]) < 1e-6
     assert re.search(r"Peak of a worker: .* projected, .*, .* measured", printed)
 
 

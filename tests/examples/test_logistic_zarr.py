@@ -76,9 +76,11 @@ def test_program_learns_within_its_memory_and_draws(example, tmp_path, capsys):
     arguments = f"--rows 20011 --chunk 1009 --iterations 3 --data {tmp_path / 'd'} --output {tmp_path}"
     example.main(arguments.split())
     printed = capsys.readouterr().out
-    loss = float(re.search(r"iterations: loss (\S+),", printed)[1])
-    assert loss < np.log(2)
+    found = re.search(r"iterations: loss (\S+),", printed)
+    assert found is not None
+    assert float(found[1]) < np.log(2)
     loaded = re.search(r"loaded (\S+) MiB, between workers (\S+) (\S+)", printed)
+    assert loaded is not None
     assert float(loaded[1]) == pytest.approx(20011 * 65 * 8 / 2**20, rel=0.2)  # every chunk once
     assert loaded[3] in ("B", "kiB")  # no data between workers
     picture = imread(tmp_path / "logistic_zarr.png")
