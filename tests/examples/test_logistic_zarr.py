@@ -73,7 +73,7 @@ def test_learned_weights_are_scikit_learns(example, group, loss):
 
 
 def test_program_learns_within_its_memory_and_draws(example, tmp_path, capsys):
-    arguments = f"--rows 20011 --chunk 1009 --iterations 3 --data {tmp_path / 'd'} --output {tmp_path}"
+    arguments = f"--rows 10007 --chunk 1009 --iterations 2 --data {tmp_path / 'd'} --output {tmp_path}"
     example.main(arguments.split())
     printed = capsys.readouterr().out
     found = re.search(r"iterations: loss (\S+),", printed)
@@ -81,7 +81,7 @@ def test_program_learns_within_its_memory_and_draws(example, tmp_path, capsys):
     assert float(found[1]) < np.log(2)
     loaded = re.search(r"loaded (\S+) MiB, between workers (\S+) (\S+)", printed)
     assert loaded is not None
-    assert float(loaded[1]) == pytest.approx(20011 * 65 * 8 / 2**20, rel=0.2)  # every chunk once
+    assert float(loaded[1]) == pytest.approx(10007 * 65 * 8 / 2**20, rel=0.2)  # every chunk once
     assert loaded[3] in ("B", "kiB")  # no data between workers
     picture = imread(tmp_path / "logistic_zarr.png")
     assert min(picture.shape[:2]) > 400
