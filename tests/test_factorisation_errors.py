@@ -1,6 +1,8 @@
 """One table: every factorisation names itself, the matrix, the place and the size when it cannot be had."""
 
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ B = np.cos(np.arange(2.0 * N)).reshape(N, 2)
 PIVOT = r".*pivot \d.* size"
 
 # name: (function, what is said of a matrix of zeros, of NaN; None: a matrix of zeros has a derivative)
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[Callable[[Any], Any], str | None, str]] = {
     "cholesky": (np.linalg.cholesky, "cholesky: a.* of order 1 is not positive", "cholesky: a.*NaN"),
     "qr": (lambda a: np.linalg.qr(a)[1], "qr: a" + PIVOT, "qr: a.*must be finite"),
     "lq": (lambda a: L.lq(a)[0], "lq: a" + PIVOT, "lq: a.*must be finite"),

@@ -1,5 +1,8 @@
 """Equal and nearly equal eigenvalues and singular values: exact derivatives of what they determine."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -124,17 +127,22 @@ def test_second_derivative_of_a_projector_near_a_repeated_eigenvalue(rng):
     np.testing.assert_allclose(hermitian(found), (8 * near - far) / (12 * step), rtol=1e-6, atol=1e-6)
 
 
-DEPENDENT = {
+C = np.sin(np.arange(25.0)).reshape(5, 5)
+
+
+def root_by_vectors(a):
+    w, v = np.linalg.eigh(a)
+    return np.sum(C * ((v * np.sqrt(w)) @ v.T))
+
+
+DEPENDENT: dict[str, Callable[[Any], Any]] = {
     "vectors": lambda a: np.sum(C * np.linalg.eigh(a)[1]),
     "one of two equal values": lambda a: np.linalg.eigvalsh(a)[0],
-    "square root by vectors": lambda a: (lambda w, v: np.sum(C * ((v * np.sqrt(w)) @ v.T)))(
-        *np.linalg.eigh(a)
-    ),
+    "square root by vectors": root_by_vectors,
     "left vectors": lambda a: np.sum(C * np.linalg.svd(a)[0]),
     "largest singular value": lambda a: np.linalg.svd(a, compute_uv=False)[0],
     "nuclear norm without rank": lambda a: np.sum(np.linalg.svd(a - np.diag([0, 0, 0, 0, 2.0]))[1]),
 }
-C = np.sin(np.arange(25.0)).reshape(5, 5)
 
 
 @pytest.mark.parametrize("name", DEPENDENT)
