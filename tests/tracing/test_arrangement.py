@@ -1,5 +1,8 @@
 """NumPy functions that split, join, spread and average: NumPy's values, and derivatives by differences."""
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
@@ -8,7 +11,7 @@ from dagsolve.errors import ArgumentError, ShapeError, UnsupportedError
 
 WEIGHTS = np.array([0.5, 2.0, 1.0, 3.0, 0.7])
 PLACES = np.array([0.0, 0.3, 1.0, 1.1, 2.0])
-CASES = {  # of x (4, 5) and v (5,)
+CASES: dict[str, Callable[..., Any]] = {  # of x (4, 5) and v (5,)
     "split by count": lambda x, v: np.split(x, 2),
     "split by places": lambda x, v: np.split(x, [1, 4], axis=1),
     "split with an empty part": lambda x, v: np.split(x, [3, 3, 9], axis=-1),
@@ -52,12 +55,12 @@ def test_complex_covariance_is_numpys(rng):
 
 
 def test_wrong_arguments_are_named():
-    x = np.ones((4, 5))
+    x, wrong = np.ones((4, 5)), cast(Any, "yx")
     with pytest.raises(ShapeError, match=r"axis 1 of \(4, 5\) has no 3 equal parts"):
         ds.grad(lambda z: np.sum(np.split(z, 3, axis=1)[0]))(x)
     with pytest.raises(ArgumentError, match="sections must be at least 1"):
         ds.grad(lambda z: np.sum(np.array_split(z, 0)[0]))(x)
     with pytest.raises(ArgumentError, match='indexing must be "xy" or "ij"'):
-        ds.grad(lambda z: np.sum(np.meshgrid(z, z, indexing="yx")[0]))(x[0])
+        ds.grad(lambda z: np.sum(np.meshgrid(z, z, indexing=wrong)[0]))(x[0])
     with pytest.raises(UnsupportedError, match="np.cov with weights"):
         ds.grad(lambda z: np.sum(np.cov(z, aweights=z[0])))(x)
