@@ -38,7 +38,7 @@ def degenerate(policy: str) -> Iterator[None]:
     factorisation, with the size of the part of the derivative that depends on the choice; "raise":
     GaugeError. Of a function without such a part the derivative is exact and nothing is said.
 
-    Holds for derivatives that are recorded inside: by a call of what `grad` and others return, by `gradients`.
+    Holds for derivatives recorded inside: by a call of what `grad` and others return, by `gradients`.
     Raises ArgumentError for another word.
     """
     if policy not in POLICIES:
