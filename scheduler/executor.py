@@ -37,7 +37,7 @@ from dagsolve.reports import THIS_PROCESS, RunReport, recording
 from dagsolve.scheduler.cluster import Cluster, DescribedExecutor
 from dagsolve.scheduler.events import TOPIC, listening, receive, watch
 from dagsolve.scheduler.placement import AnyWorker, Places, Priorities, homes, urgency
-from dagsolve.scheduler.tasks import INLINE_BYTES, TaskGraph, task_graph
+from dagsolve.scheduler.tasks import INLINE_BYTES, TaskGraph, named_graph, task_graph
 from dagsolve.scheduler.threads import run_tasks
 from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin, one_blas_thread, worker_report
 from dagsolve.storage import TileStore
@@ -187,7 +187,7 @@ class ClusterExecutor:
             stack.enter_context(listening(run, recording(report, shown)))
             self._client.subscribe_topic(TOPIC, receive)  # once or a hundred times, it is the same
             stack.enter_context(self._installed(run, plan, made))
-            futures = stack.enter_context(self._submitted(made, _places(made, home, threads)))
+            futures = stack.enter_context(self._submitted(run, made, _places(made, home, threads)))
             self._wait(futures)
             found = self._gather(futures)
             report.gathered_bytes = sum(map(_nbytes, found))
@@ -227,7 +227,7 @@ class ClusterExecutor:
                     self._ask(lambda: self._client.unregister_worker_plugin(plugin.name), _BUSY_SECONDS)
 
     @contextlib.contextmanager
-    def _submitted(self, made: TaskGraph, places: Places) -> Iterator[list[Future[Any]]]:
+    def _submitted(self, run: str, made: TaskGraph, places: Places) -> Iterator[list[Future[Any]]]:
         keys = list(dict.fromkeys(made.outputs.values()))
         with (  # the graph holds the leaves, so that they outlive any worker: it may be large
             annotate(
@@ -238,7 +238,9 @@ class ClusterExecutor:
             ),
             dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}),
         ):
-            futures: list[Future[Any]] = self._client.get(made.tasks, keys, sync=False) if keys else []
+            futures: list[Future[Any]] = (
+                self._client.get(named_graph(made.tasks, run), keys, sync=False) if keys else []
+            )
         try:
             yield futures
         except BaseException:  # KeyboardInterrupt too: nothing of a broken run goes on

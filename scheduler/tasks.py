@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dask._expr import LLGExpr
 from dask._task_spec import DataNode, GraphNode, Task, TaskRef, convert_legacy_graph
 
 from dagsolve.blocks.evaluate import BlockProgram, Warned, program, run_block
@@ -137,6 +138,14 @@ def task_graph(
     for execution in sorted(made_by, key=lambda e: rank[e.block.index]):
         _claim(made, execution.key, execution.block.index, -rank[execution.block.index])
     return made
+
+
+def named_graph(tasks: Mapping[Key, GraphNode], name: str) -> LLGExpr:
+    """The tasks as what `Client.get` sends, under a name that is unique.
+
+    For a plain dictionary Dask makes a name by hashing every array and program in it, while no task runs.
+    """
+    return LLGExpr(dict(tasks), _determ_token=name)
 
 
 def executions(plan: Plan) -> tuple[list[Execution], dict[int, Execution]]:

@@ -14,7 +14,7 @@ from dagsolve.executor import SerialExecutor
 from dagsolve.graph import Graph
 from dagsolve.planning.actions import Action, Drop, Recompute, Run
 from dagsolve.scheduler.executor import ThreadsExecutor
-from dagsolve.scheduler.tasks import project, run_program, task_graph
+from dagsolve.scheduler.tasks import named_graph, project, run_program, task_graph
 from dagsolve.specs import spec
 from dagsolve.tracing.record import Recorder
 from tests.scheduler.plans import assert_same, blocked, dag_of, expected, plan_of, steps
@@ -45,6 +45,20 @@ def test_tasks_are_small_and_hold_no_graph(rng):
     made = task_graph(plan_of(dag), leaves, RUN, inline_bytes=0)
     assert all(len(pickle.dumps(node)) < 3000 for node in blocks_of(made).values())
     assert not any(isinstance(a, Graph) for node in blocks_of(made).values() for a in node.args)
+
+
+def test_graph_is_sent_without_hashing_what_is_in_it(rng):
+    dag, leaves = dag_of(steps, *rng.standard_normal((2, 13, 13)))
+    made = task_graph(plan_of(dag), leaves, RUN, inline_bytes=0)
+
+    class Unhashed:
+        def __dask_tokenize__(self):
+            raise AssertionError("hashed")
+
+    tasks = {**made.tasks, "held": DataNode("held", Unhashed())}
+    sent = pickle.loads(pickle.dumps(named_graph(made.tasks, RUN)))
+    assert named_graph(tasks, RUN)._name == sent._name
+    assert sent.__dask_graph__().keys() == made.tasks.keys()
 
 
 def two_results(x):
