@@ -1,7 +1,9 @@
-"""What every test shares: one BLAS thread, and a generator seeded by the test's own name."""
+"""What tests share: one BLAS thread, generators seeded by a test's own name, a cluster of two processes."""
 
+import logging
 import os
 import zlib
+from collections.abc import Iterator
 
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # worker processes inherit it
@@ -9,6 +11,7 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import scipy.linalg  # noqa: E402, F401  # loads SciPy's own OpenBLAS, which has a pool of its own
+from distributed import Client, LocalCluster  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
@@ -22,3 +25,16 @@ settings.load_profile("dagsolve")
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """A generator whose stream depends on the test's name and parameters alone."""
     return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+
+
+@pytest.fixture(scope="session")
+def two_processes() -> Iterator[LocalCluster]:
+    """A cluster of two worker processes, started once; whoever kills or configures workers starts his own.
+
+    It has no client: a test that connects one decides whether that is the active one.
+    """
+    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+    with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
+        with Client(cluster, set_as_default=False) as client:
+            client.run(exec, "import dagsolve")  # seconds, which no test is to count
+        yield cluster

@@ -1,6 +1,5 @@
 """Lazy results load nothing while they are built, each chunk once per run, and are ordinary Dask arrays."""
 
-import logging
 import uuid
 
 import autograd
@@ -13,7 +12,7 @@ import zarr
 from dask.array.core import normalize_chunks
 from dask.base import annotate, compute, optimize, persist
 from dask.delayed import delayed
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import dagsolve as ds
 from dagsolve.errors import ArgumentError, BudgetError, UnsupportedError
@@ -22,11 +21,9 @@ UNEVEN = ((3, 1, 7), (2, 5))
 
 
 @pytest.fixture(scope="module")
-def client():
-    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
-        with Client(cluster, set_as_default=False) as client:
-            yield client
+def client(two_processes):
+    with Client(two_processes, set_as_default=False) as client:
+        yield client
 
 
 @pytest.fixture

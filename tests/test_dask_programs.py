@@ -1,6 +1,5 @@
 """ds.gradients and value_and_gradients of existing Dask programs, against autograd."""
 
-import logging
 import threading
 
 import autograd
@@ -11,7 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from dask.base import compute
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import dagsolve as ds
 from dagsolve.errors import (
@@ -154,9 +153,8 @@ def test_only_what_the_gradient_needs_is_run(arrays):
 
 
 @pytest.fixture(scope="module")
-def client():
-    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
+def client(two_processes):
+    with Client(two_processes) as client:
         yield client
 
 

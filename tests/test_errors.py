@@ -1,6 +1,5 @@
 """Every mistake of a user: one of our errors, at once; who, which, what must be, what came, what to do."""
 
-import logging
 import math
 import time
 
@@ -10,7 +9,7 @@ import pytest
 import scipy.linalg
 import scipy.special
 from dask.delayed import delayed
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import dagsolve as ds
 from dagsolve.errors import (
@@ -358,13 +357,6 @@ def test_error_inside_a_trace_leaves_no_trace_behind():
     np.testing.assert_array_equal(ds.grad(np.sum)(X), np.ones(3))
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-    with LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster:
-        yield cluster
-
-
 @pytest.mark.parametrize("scheduler", ["sync", "threads", "cluster"])
 @pytest.mark.parametrize("chunks", [None, 2])
 def test_a_block_that_fails_keeps_its_class_and_the_users_line(scheduler, chunks, request):
@@ -376,7 +368,7 @@ def test_a_block_that_fails_keeps_its_class_and_the_users_line(scheduler, chunks
         ):
             run(-SPD)
     else:
-        with Client(request.getfixturevalue("cluster"), set_as_default=False) as client:
+        with Client(request.getfixturevalue("two_processes"), set_as_default=False) as client:
             start = time.monotonic()
             run = ds.grad(cholesky_trace, scheduler=client, chunks=chunks)
             with pytest.raises(
@@ -387,8 +379,8 @@ def test_a_block_that_fails_keeps_its_class_and_the_users_line(scheduler, chunks
     assert time.monotonic() - start < SECONDS
 
 
-def test_a_client_that_is_closed_is_named(cluster):
-    client = Client(cluster, set_as_default=False)
+def test_a_client_that_is_closed_is_named(two_processes):
+    client = Client(two_processes, set_as_default=False)
     client.close()
     start = time.monotonic()
     with pytest.raises(

@@ -1,6 +1,5 @@
 """Gradients of dask.array programs equal autograd's of the same NumPy programs: threads and processes."""
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,9 +51,8 @@ def test_on_threads(name: str, rng: np.random.Generator) -> None:
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    options: dict[str, Any] = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
+def client(two_processes: LocalCluster) -> Iterator[Any]:
+    with Client(two_processes) as client:
         yield client
 
 

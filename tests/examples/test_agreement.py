@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import dagsolve as ds
 
@@ -54,11 +54,8 @@ def test_threads(co2, arguments, serial, tiled):
         close(fn(*arguments), expected, 1e-12)
 
 
-def test_two_processes(co2, arguments, tiled):
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
+def test_two_processes(co2, arguments, tiled, two_processes):
+    with Client(two_processes) as client:
         fn = ds.value_and_grad(co2.nll, chunks=TILE, scheduler=client, progress=False)
         close(fn(*arguments), tiled, 1e-12)
 

@@ -1,6 +1,5 @@
 """One gradient, five ways: backslash on operators, serial, threads, processes, tiles; and autograd's."""
 
-import logging
 from collections import Counter
 
 import autograd
@@ -9,7 +8,7 @@ import autograd.scipy.linalg
 import numpy as np
 import pytest
 import scipy.linalg
-from distributed import Client, LocalCluster
+from distributed import Client
 from hypothesis import given, settings
 
 import dagsolve as ds
@@ -21,7 +20,7 @@ CHUNKS = 3  # every axis longer than 3 is cut, and its last tile is uneven
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Program]:
-    """The programs, drawn before a cluster is there: its threads use the global `random` of this process."""
+    """The programs, drawn while no cluster works: its threads use the global `random` of this process."""
     seen: list[Program] = []
 
     @settings(max_examples=PROGRAMS, database=None)
@@ -34,12 +33,8 @@ def drawn() -> list[Program]:
 
 
 @pytest.fixture(scope="module")
-def client(drawn):
-    options = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
+def client(two_processes):
+    with Client(two_processes, set_as_default=False) as client:
         yield client
 
 
@@ -63,6 +58,7 @@ def error(found, expected):
     return max(float(np.max(np.abs(a - b))) for a, b in zip(found, expected, strict=True)) / scale
 
 
+@pytest.mark.timeout(600)  # on a busy machine each way takes seconds a program
 def test_all_ways_agree_on_generated_programs(client, drawn):
     for program in drawn:
         check(program, client)

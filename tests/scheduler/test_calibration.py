@@ -24,7 +24,7 @@ def test_cluster_of_a_client_is_measured(monkeypatch):
     monkeypatch.setattr(calibration, "_LAYERS", (3, 8))
     monkeypatch.setattr(calibration, "_CHAIN", (6, 1))
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as local,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as local,
         Client(local, set_as_default=False) as client,
     ):
         found = ds.measure_cluster(client)

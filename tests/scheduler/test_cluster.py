@@ -111,11 +111,16 @@ def test_leaves_of_an_existing_graph_and_of_the_cluster(client, rng):
     assert_same(ClusterExecutor(client).execute(plan, given, graph=graph), wanted)
 
 
+def slowly(a):
+    time.sleep(0.7)
+    return a
+
+
 def test_what_was_given_is_let_go_with_the_run(client, rng):
     """Also where the executor has looked at the futures more than once: nothing waits for the collector."""
     plan, leaves, _ = case(rng)
     first, second = plan.leaves[:2]
-    slow = Task("slow", lambda a: (time.sleep(0.7), a)[1], leaves[first])
+    slow = Task("slow", slowly, leaves[first])
     kept = client.submit(np.transpose, leaves[second].T)
     gc.collect()
     gc.disable()
