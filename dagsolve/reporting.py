@@ -11,7 +11,7 @@ from dagsolve.planning.actions import Plan
 from dagsolve.planning.cost import dense_flops
 from dagsolve.reports import RunReport
 from dagsolve.scheduler.simulation import Simulation
-from dagsolve.scheduler.worker import one_blas_thread
+from dagsolve.scheduler.worker import blas_threads
 
 
 def plot(what: Any, *, workers: int | None = None) -> Any:
@@ -53,7 +53,7 @@ def report(run: Any) -> RunReport:
     for a function that has not run.
     """
     found = _report_of("report", run)
-    with one_blas_thread():
+    with blas_threads():
         return replace(found, dense_flops=dense_flops())
 
 

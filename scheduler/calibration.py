@@ -30,7 +30,7 @@ from dagsolve.scheduler.events import TOPIC, announce, receive
 from dagsolve.scheduler.executor import ClusterExecutor
 from dagsolve.scheduler.placement import AnyWorker, Places, Priorities
 from dagsolve.scheduler.threads import run_tasks
-from dagsolve.scheduler.worker import one_blas_thread
+from dagsolve.scheduler.worker import blas_threads
 from dagsolve.tracing.trace import trace_function
 
 _ROWS = 384  # of the tiles that are multiplied
@@ -92,7 +92,7 @@ def machine_rates(threads: int) -> _Rates:
         source, target = np.ones(_ITEMS), np.ones(_ITEMS)
         return lambda: np.copyto(target, source)
 
-    with one_blas_thread():
+    with blas_threads():
         return _Rates(
             2 * _ROWS**3 * _calls_a_second(product, threads),
             _EXP_FLOPS * _ROWS * _calls_a_second(loop, threads),

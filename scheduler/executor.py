@@ -39,7 +39,7 @@ from dagsolve.scheduler.events import TOPIC, listening, receive, watch
 from dagsolve.scheduler.placement import AnyWorker, Places, Priorities, homes, urgency
 from dagsolve.scheduler.tasks import INLINE_BYTES, TaskGraph, named_graph, task_graph
 from dagsolve.scheduler.threads import run_tasks
-from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin, one_blas_thread, worker_report
+from dagsolve.scheduler.worker import TRANSFER_BYTES, RunPlugin, blas_threads, worker_report
 from dagsolve.storage import TileStore
 
 _RETRIES = 2
@@ -130,7 +130,7 @@ class ThreadsExecutor:
         with (
             self._watch(plan, progress) as shown,
             listening(run, recording(report, shown)),
-            one_blas_thread(),
+            blas_threads(_blas_threads(plan, report.threads)),
             TileStore(self._directory, budget_bytes=plan.store_bytes) as store,
         ):
             store.set_next_use(made.uses)
@@ -142,6 +142,15 @@ class ThreadsExecutor:
         report.peak_bytes[THIS_PROCESS] = memory.peak_growth_bytes()
         self.last_report = report
         return _outputs(plan, leaves, made, found)
+
+
+def _blas_threads(plan: Plan, threads: int) -> int:
+    """BLAS threads for each block: the cores that blocks side by side leave over.
+
+    Tiles run beside each other, a thread each; a decomposition that was not cut may have all cores.
+    """
+    side_by_side = plan.seconds / plan.critical_seconds if plan.critical_seconds > 0 else threads
+    return max(1, int(threads / max(1.0, side_by_side - 0.1)))
 
 
 class ClusterExecutor:

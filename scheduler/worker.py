@@ -24,19 +24,39 @@ TRANSFER_BYTES = 256 * 1024**2
 
 
 class _Pin:
-    """The limit of this process's BLAS pools, shared by all who asked for it."""
+    """The limit of this process's BLAS pools, shared by all who asked for one: the least counts."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.holders = 0
-        self.limits: Any = None
+        self._lock = threading.Lock()
+        self._asked: list[int] = []
+        self._limits: Any = None
         self._pools: tuple[int, Any] | None = None  # modules imported when the pools were looked for
 
-    def pools(self) -> Any:
+    def ask(self, threads: int) -> None:
+        with self._lock:
+            self._asked.append(threads)
+            self._apply()
+
+    def withdraw(self, threads: int) -> None:
+        with self._lock:
+            self._asked.remove(threads)
+            self._apply()
+
+    def _apply(self) -> None:
+        if self._limits is not None:
+            self._limits.restore_original_limits()
+            self._limits = None
+        if self._asked:
+            pools = self._found()
+            least = min(self._asked)
+            allowed = {pool.prefix: min(least, pool.num_threads) for pool in pools.lib_controllers}
+            self._limits = pools.limit(limits=allowed)
+
+    def _found(self) -> Any:
         """The process's BLAS libraries, looked for again (2 ms) only after further imports."""
         imported = len(sys.modules)
         if self._pools is None or self._pools[0] != imported:
-            self._pools = (imported, ThreadpoolController())
+            self._pools = (imported, ThreadpoolController().select(user_api="blas"))
         return self._pools[1]
 
 
@@ -44,24 +64,17 @@ _PIN = _Pin()
 
 
 @contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Limits every BLAS pool of this process to one thread while anybody is inside.
+def blas_threads(threads: int = 1) -> Iterator[None]:
+    """Limits every BLAS pool of this process to so many threads, or what it has, while one is inside.
 
     Once around a run or for the life of a worker, never per task: the limit is global, and two tasks that
-    set and restore it would overtake each other.
+    set and restore it would overtake each other. Of several limits at a time the least holds.
     """
-    with _PIN.lock:
-        if _PIN.holders == 0:
-            _PIN.limits = _PIN.pools().limit(limits=1, user_api="blas")
-        _PIN.holders += 1
+    _PIN.ask(threads)
     try:
         yield
     finally:
-        with _PIN.lock:
-            _PIN.holders -= 1
-            if _PIN.holders == 0:
-                _PIN.limits.restore_original_limits()
-                _PIN.limits = None
+        _PIN.withdraw(threads)
 
 
 @dataclass
@@ -120,7 +133,7 @@ class RunPlugin(WorkerPlugin):
 def _install(worker: Worker) -> _Installed:
     undo = ExitStack()
     undo.enter_context(kept_heap())  # trimmed last, after the store is empty
-    undo.enter_context(one_blas_thread())
+    undo.enter_context(blas_threads())
     limit = worker.state.transfer_incoming_bytes_limit
     undo.callback(setattr, worker.state, "transfer_incoming_bytes_limit", limit)
     worker.state.transfer_incoming_bytes_limit = min(limit, TRANSFER_BYTES)

@@ -242,9 +242,9 @@ def _run(key: Key, node: GraphNode, read: Mapping[Key, Any]) -> Any:
         raise UnsupportedError(f"Dask task {key!r} calls {name}, which cannot be traced.")
     if name == "run_program":
         raise UnsupportedError(
-            f"Dask task {key!r} is a block of a gradient that dagsolve made, and these are not differentiated "
-            "again. Take the second derivative inside of one NumPy function: ds.grad(g)(x) takes Dask arrays, "
-            "and g may call ds.grad(f)."
+            f"Dask task {key!r} is a block of a gradient that dagsolve made, and these are not "
+            "differentiated again. Take the second derivative inside of one NumPy function: ds.grad(g)(x) "
+            "takes Dask arrays, and g may call ds.grad(f)."
         )
     try:
         return _mapped(node)(read)

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from dagsolve.errors import ArgumentError, BlockError, FactorisationError
 from dagsolve.executor import SerialExecutor
 from dagsolve.scheduler.executor import ThreadsExecutor, executor_of
-from dagsolve.scheduler.worker import one_blas_thread
+from dagsolve.scheduler.worker import blas_threads
 from tests.scheduler.plans import assert_same, dag_of, expected, plan_of, report_of, steps
 
 
@@ -43,7 +43,7 @@ def test_leaves_of_a_dask_graph(rng):
     assert_same(ThreadsExecutor().execute(plan_of(dag), given, graph=graph), expected(dag, leaves))
 
 
-def blas_threads():
+def pool_threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
@@ -55,27 +55,49 @@ def listening_to(function):
     return watch
 
 
-def test_blas_has_one_thread_inside_and_as_many_as_before_outside(rng):
-    dag, leaves = dag_of(steps, *rng.standard_normal((2, 13, 13)))
+def chain(x, y):
+    for _ in range(3):
+        x = np.tanh(x @ y)
+    return np.sum(x)
+
+
+def side_by_side(*arrays):
+    return sum(chain(x, x) for x in arrays)
+
+
+@pytest.mark.parametrize(("f", "count", "inside"), [(side_by_side, 5, 1), (chain, 2, 2)])
+def test_blas_has_the_cores_that_blocks_leave_and_as_many_as_before_outside(rng, f, count, inside):
+    dag, leaves = dag_of(f, *rng.standard_normal((count, 13, 13)), nodes_per_block=1 if count > 2 else 1000)
     scipy.linalg.inv(np.eye(3))  # SciPy brings its own BLAS
     seen = []
-    with threadpool_limits(2, user_api="blas"):
-        executor = ThreadsExecutor(watch=listening_to(lambda done: seen.append(blas_threads())))
+    with threadpool_limits(2, user_api="blas"), dask.config.set(num_workers=2):
+        executor = ThreadsExecutor(watch=listening_to(lambda done: seen.append(pool_threads())))
         executor.execute(plan_of(dag), leaves)
-        assert blas_threads() == {2}
+        assert pool_threads() == {2}
     assert len(seen) == len(dag)
+    assert all(threads == {inside} for threads in seen)
+
+
+def test_blas_never_gets_more_threads_than_it_had(rng):
+    dag, leaves = dag_of(chain, *rng.standard_normal((2, 13, 13)), nodes_per_block=1000)
+    seen = []
+    with threadpool_limits(1, user_api="blas"), dask.config.set(num_workers=2):
+        executor = ThreadsExecutor(watch=listening_to(lambda done: seen.append(pool_threads())))
+        executor.execute(plan_of(dag), leaves)
     assert all(threads == {1} for threads in seen)
 
 
-def test_overlapping_pins_end_with_the_last():
-    with threadpool_limits(2, user_api="blas"):
-        first, second = one_blas_thread(), one_blas_thread()
+def test_of_overlapping_limits_the_least_holds_to_the_last():
+    with threadpool_limits(3, user_api="blas"):
+        first, second = blas_threads(2), blas_threads(1)
         first.__enter__()
+        assert pool_threads() == {2}
         second.__enter__()
+        assert pool_threads() == {1}
         first.__exit__(None, None, None)
-        assert blas_threads() == {1}
+        assert pool_threads() == {1}
         second.__exit__(None, None, None)
-        assert blas_threads() == {2}
+        assert pool_threads() == {3}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
