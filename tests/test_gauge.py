@@ -7,7 +7,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 import dagsolve as ds
 from dagsolve.errors import ArgumentError, FactorisationError, GaugeError, GaugeWarning
@@ -118,9 +118,8 @@ def noisy(a, x):
 
 
 @pytest.fixture(scope="module")
-def client():
-    options = {"processes": True, "dashboard_address": None, "protocol": "tcp://"}
-    with LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster, Client(cluster) as client:
+def client(two_processes):
+    with Client(two_processes) as client:
         yield client
 
 
