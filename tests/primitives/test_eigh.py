@@ -163,7 +163,7 @@ def test_input_takes_the_symmetric_representative(rng):
 def test_what_is_not_supported_is_named():
     a = np.eye(3)
     with pytest.raises(UnsupportedError, match="^eigh: subset_by_value"):
-        ds.linalg.eigh(a, subset_by_value=(0, 1))
+        ds.linalg.eigh(a, subset_by_value=(0, 1))  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="subset_by_index must be"):
         ds.linalg.eigh(a, subset_by_index=(1, 3))
     with pytest.raises(ArgumentError, match="driver must be"):
