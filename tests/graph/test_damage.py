@@ -19,7 +19,7 @@ from dagsolve.errors import GraphError, StorageError
 from dagsolve.graph import Graph, npy, open_graph
 
 Files = dict[str, bytes]
-DAMAGED = 4_000
+DAMAGED = 10_000
 
 
 @pytest.fixture
