@@ -27,13 +27,13 @@ def main(n: int = 2225, tile: int = 445) -> list[dict[str, object]]:
     fn = ds.value_and_grad(nll, chunks=tile, scheduler="threads", progress=False)
     fn(*arguments)
     started: list[float] = []
-    original = executors.dask.threaded.get
+    original = executors.run_tasks
 
     def first_block(*args, **options):
         started.append(time.perf_counter())
         return original(*args, **options)
 
-    executors.dask.threaded.get = first_block
+    executors.run_tasks = first_block
     try:
         shares, totals = [], []
         for _ in range(7):
@@ -43,7 +43,7 @@ def main(n: int = 2225, tile: int = 445) -> list[dict[str, object]]:
             shares.append((started[-1] - start) / total)
             totals.append(total)
     finally:
-        executors.dask.threaded.get = original
+        executors.run_tasks = original
     again = alternated({"threads": lambda: fn(*arguments)}, rounds=3)["threads"]
     return [
         {
