@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import zlib
 from collections.abc import Iterator
 
@@ -25,6 +26,14 @@ settings.load_profile("dagsolve")
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """A generator whose stream depends on the test's name and parameters alone."""
     return np.random.default_rng(zlib.crc32(request.node.name.encode()))
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Interrupts raise KeyboardInterrupt, also where this process was started with them ignored (by `&`)."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 @pytest.fixture(scope="session")

@@ -205,6 +205,7 @@ def test_killed_worker_is_made_up_for(client, rng):
     wait_for_successor(client, victim)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_cancels_the_run_and_the_client_goes_on(client, rng):
     plan, leaves, wanted = case(rng)
     done = []

@@ -137,6 +137,7 @@ def test_errors_of_blocks_come_through(rng):
         ThreadsExecutor().execute(plan_of(dag), {**leaves, a: np.eye(3)})
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_ends_the_run_and_the_next_is_right(rng):
     dag, leaves = dag_of(steps, *rng.standard_normal((2, 13, 13)))
     done = []
