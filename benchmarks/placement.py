@@ -12,6 +12,8 @@ from collections import Counter
 import numpy as np
 
 import dagsolve as ds
+from benchmarks.executors import cholesky_sum
+from benchmarks.simulation import product
 from dagsolve.scheduler.placement import homes
 from dagsolve.tables import duration
 
@@ -21,15 +23,7 @@ MACHINES = {
 }
 
 
-def factor(a):
-    return np.sum(np.log(np.diag(np.linalg.cholesky(a))))
-
-
-def product(a, b):
-    return np.sum((a @ b) ** 2)
-
-
-PROGRAMS = {"Cholesky": (factor, 1), "product": (product, 2)}
+PROGRAMS = {"Cholesky": (cholesky_sum, 1), "product": (product, 2)}
 
 
 def on_grid(dag, tiles, workers):

@@ -20,22 +20,14 @@ from benchmarks.measure import alternated, dgemm_flops
 
 Row = dict[str, object]
 
+one_blas_thread = threadpool_limits.wrap(limits=1)  # per task, as tiles that run side by side want it
+
 
 def factored(cholesky: Callable[..., object], a: object, **schedule: object) -> Callable[[], object]:
     """The whole factor computed where the tiles are, nothing gathered."""
     factor = cholesky(a, lower=True)
     tiles = factor.to_delayed().ravel().tolist()  # type: ignore[attr-defined]
     return one_blas_thread(lambda: compute(tiles, **schedule))
-
-
-def one_blas_thread(call: Callable[[], object]) -> Callable[[], object]:
-    """The call with one BLAS thread per task, as tiles that run side by side want it."""
-
-    def limited() -> object:
-        with threadpool_limits(1):
-            return call()
-
-    return limited
 
 
 def beside_dask(n: int, tile: int, rounds: int, flops: float) -> list[Row]:

@@ -232,6 +232,32 @@ class Primitive:
         raise ShapeError(f"{self.name}: a pullback needs at least one cotangent that is not None")
 
 
+def handing_on(
+    name: str,
+    signature: str,
+    forward: Callable[..., Any],
+    examples: Callable[[np.random.Generator], Iterator[tuple[Any, ...]]],
+    *,
+    position: int = 0,
+) -> Primitive:
+    """A primitive that hands on one operand as it is, after a look at it and the others that may raise.
+
+    It costs nothing and its derivatives are identities; the operands beside have none.
+    """
+    operand = Signature.parse(name, signature).operands[position]
+    return Primitive(
+        name,
+        signature,
+        forward,
+        lambda xp, saved, tangents, **params: tangents[position],
+        lambda xp, saved, cotangents, wanted, **params: cotangents,
+        saves={operand: ()},
+        specs=lambda *operands, **params: (operands[position],),
+        view=True,
+        examples=examples,
+    )
+
+
 def fit(xp: Namespace, value: Array, extra: int, target: Spec) -> Array:
     """The value in the shape and dtype of a spec, behind `extra` leading axes.
 

@@ -11,7 +11,7 @@ The word is read while derivatives are recorded and stands in the graph, so it h
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -76,6 +76,12 @@ def tell(policy: str, text: str) -> None:
         warnings.warn(text, GaugeWarning, stacklevel=2)
     else:
         listener(text)
+
+
+def matrix_at(batch: Sequence[int], w: Array) -> tuple[tuple[int, ...], str]:
+    """Place in the stack of values w (…, n), after the leading axes of cotangents, and words that name it."""
+    at = tuple(batch[len(batch) - (w.ndim - 1) :])
+    return at, f" of a{list(at)}" if at else ""
 
 
 def power(xp: Namespace, x: Array, exponent: float) -> float:

@@ -1,6 +1,6 @@
 """Formulas shared by adjoints: traceable, on the last two axes, array library first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,16 @@ def total(*terms: Array | None) -> Array | None:
     return out
 
 
+def outer(xp: Namespace, x: Array, y: Array) -> Array:
+    """X Yᴴ."""
+    return xp.matmul(x, adjoint(xp, y))
+
+
+def named(batch: Sequence[int], name: str = "a") -> str:
+    """How errors call the matrix of a stack at this place: `a[1, 2]`, or `a` where it is the only one."""
+    return f"{name}[{', '.join(map(str, batch))}]" if batch else name
+
+
 def factored(
     xp: Namespace,
     who: str,
@@ -81,8 +91,7 @@ def factored(
     if not a.size or xp.all(finite):
         raise FactorisationError(f"{who}: a {tuple(a.shape)} {a.dtype} {failure}")
     *batch, i, j = (int(found[0]) for found in xp.nonzero(~finite))
-    where = f"a[{', '.join(map(str, batch))}]" if batch else "a"
     raise FactorisationError(
-        f"{who}: {where} {tuple(a.shape[-2:])} {a.dtype} cannot be factored: it must be finite, got"
+        f"{who}: {named(batch)} {tuple(a.shape[-2:])} {a.dtype} cannot be factored: it must be finite, got"
         f" {a[(*batch, i, j)]} at ({i}, {j}); look for NaN in the data"
     )

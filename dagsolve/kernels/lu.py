@@ -25,7 +25,7 @@ import numpy as np
 from dagsolve.errors import FactorisationError
 from dagsolve.kernels import lapack
 from dagsolve.kernels.blas import gemm, trsm
-from dagsolve.kernels.dense import is_complex
+from dagsolve.kernels.dense import is_complex, named
 from dagsolve.kernels.permutations import from_swaps, to_swaps
 from dagsolve.namespace import Array, Namespace, lu_factoriser, to_host
 
@@ -125,8 +125,7 @@ def refuse_singular(xp: Namespace, who: str, packed: Array, p: Array) -> None:
 
 
 def _matrix(a: Array, batch: list[int]) -> str:
-    where = f"[{', '.join(map(str, batch))}]" if batch else ""
-    return f"a{where} {tuple(a.shape[-2:])} {a.dtype}"
+    return f"{named(batch)} {tuple(a.shape[-2:])} {a.dtype}"
 
 
 def lu_reverse(packed: Array, cotangent: Array) -> Array:

@@ -1,6 +1,7 @@
 """Whether a triangular factor tells of a rank deficient matrix."""
 
 from dagsolve.errors import FactorisationError
+from dagsolve.kernels.dense import named
 from dagsolve.namespace import Array, Namespace
 from dagsolve.specs import Shape
 
@@ -29,9 +30,8 @@ def refuse_pivots(
     bad = pivots <= cond * largest
     if xp.any(bad):
         *batch, index = (int(found[0]) for found in xp.nonzero(bad))
-        where = f"a[{', '.join(map(str, batch))}]" if batch else "a"
         raise FactorisationError(
-            f"{who}: {where} {tuple(shape[-2:])} {dtype} must have full rank, got pivot {index} of size "
-            f"{float(pivots[(*batch, index)]):.3g} beside the largest {float(largest[(*batch, 0)]):.3g}; "
-            f"{remedy}"
+            f"{who}: {named(batch)} {tuple(shape[-2:])} {dtype} must have full rank, got pivot {index} of "
+            f"size {float(pivots[(*batch, index)]):.3g} beside the largest "
+            f"{float(largest[(*batch, 0)]):.3g}; {remedy}"
         )

@@ -1,10 +1,28 @@
-"""Triangles of large matrices by strips of rows: no mask of the whole matrix, no second pass over it."""
+"""Triangles: of large matrices by strips of rows, without a mask or a second pass; of stacks one by one."""
+
+from collections.abc import Callable
 
 import numpy as np
 
-from dagsolve.namespace import Array
+from dagsolve.namespace import Array, Namespace
+from dagsolve.specs import broadcast_shapes
 
 STRIP = 64  # rows at a time
+
+
+def triangle(xp: Namespace, t: Array, lower: bool, strict: bool) -> Array:
+    """The lower or the upper triangle of every matrix in a stack, without the diagonal if strict."""
+    return xp.tril(t, k=-1 if strict else 0) if lower else xp.triu(t, k=1 if strict else 0)
+
+
+def by_matrix(call: Callable[..., object], t: Array, b: Array, overwrite: bool, **params: bool) -> Array:
+    """`call(t, b, **params)`, in place on b or a copy, for every matrix of two stacks; that stack."""
+    lead = broadcast_shapes(t.shape[:-2], b.shape[:-2])
+    x = b if overwrite else np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
+    t = np.broadcast_to(t, (*lead, *t.shape[-2:]))
+    for index in np.ndindex(*lead):
+        call(t[index], x[index], **params)
+    return x
 
 
 def lower_copy(a: Array) -> Array:

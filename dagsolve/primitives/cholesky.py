@@ -18,7 +18,7 @@ import numpy as np
 from dagsolve.errors import FactorisationError
 from dagsolve.kernels import blas
 from dagsolve.kernels.cholesky import cholesky_reverse
-from dagsolve.kernels.dense import adjoint, copyltu, factored, phi
+from dagsolve.kernels.dense import adjoint, copyltu, factored, named, phi
 from dagsolve.kernels.triangles import clear_above, lower_copy
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
@@ -50,13 +50,12 @@ def _refuse_indefinite(a: Array) -> None:
         while order - low > 1:
             middle = (low + order) // 2
             low, order = (middle, order) if _positive(a[index][:middle, :middle]) else (low, middle)
-        where = f"a[{', '.join(map(str, index))}]" if index else "a"
         finite = bool(np.all(np.isfinite(np.tril(a[index][:order, :order]))))
         why = "is not positive" if finite else "holds NaN or infinity"
         remedy = "add a small multiple of the identity" if finite else "look for NaN in the data"
         raise FactorisationError(
-            f"cholesky: {where} {a.shape[-2:]} {a.dtype} is not positive definite: its leading minor of order"
-            f" {order} {why}; {remedy}"
+            f"cholesky: {named(index)} {a.shape[-2:]} {a.dtype} is not positive definite: its leading minor"
+            f" of order {order} {why}; {remedy}"
         )
 
 
@@ -78,7 +77,7 @@ def forward_kernel(xp: Namespace, a: Array, *, overwrite: bool = False) -> Array
             pass  # the loop below finds out which matrix it was
     l = a if overwrite else lower_copy(a) if a.ndim == 2 else np.tril(a)
     for index in np.ndindex(*a.shape[:-2]):
-        blas.potrf(l[index], name=f"cholesky: a[{', '.join(map(str, index))}]" if index else "cholesky: a")
+        blas.potrf(l[index], name=f"cholesky: {named(index)}")
         if overwrite:
             clear_above(l[index])
     return l

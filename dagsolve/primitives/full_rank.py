@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from dagsolve.kernels.rank import refuse_pivots
-from dagsolve.namespace import Array, Arrays, Namespace
-from dagsolve.primitive import Primitive, Saved, Specs, Wanted
+from dagsolve.namespace import Array, Namespace
+from dagsolve.primitive import handing_on
 from dagsolve.sampling import random_array
-from dagsolve.specs import Spec
 
 
 def forward(
@@ -29,33 +28,11 @@ def forward(
     return x
 
 
-def specs(p: Spec, x: Spec, **params: Any) -> Specs:
-    return (x,)
-
-
-def pushforward(xp: Namespace, saved: Saved, tangents: Arrays, **params: Any) -> Array | None:
-    return tangents[1]
-
-
-def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted, **params: Any) -> Arrays:
-    return cotangents
-
-
 def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     options = {"who": "lstsq", "shape": (5, 3), "cond": None, "remedy": "take other columns"}
     yield 1.0 + rng.random(3), random_array(rng, 2, 3), options
 
 
-full_rank = Primitive(
-    "full_rank",
-    "p(k), x(m,n) -> y(m,n)",
-    forward,
-    pushforward,
-    pullback,
-    saves={"x": ()},
-    specs=specs,
-    view=True,
-    examples=examples,
-)
+full_rank = handing_on("full_rank", "p(k), x(m,n) -> y(m,n)", forward, examples, position=1)
 
 PRIMITIVES = (full_rank,)

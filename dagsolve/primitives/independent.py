@@ -17,11 +17,11 @@ import numpy as np
 
 from dagsolve.errors import FactorisationError
 from dagsolve.kernels import choices
+from dagsolve.kernels.dense import named
 from dagsolve.kernels.gauge import DISTINCT
-from dagsolve.namespace import Array, Arrays, Namespace
-from dagsolve.primitive import Primitive, Saved, Specs, Wanted
+from dagsolve.namespace import Array, Namespace
+from dagsolve.primitive import handing_on
 from dagsolve.sampling import random_triangular
-from dagsolve.specs import Spec
 
 TRIANGLE = "take the columns that count, or an SVD, whose spaces have derivatives"
 
@@ -45,12 +45,11 @@ def forward(
     if xp.any(bad):
         *batch, k = (int(found[0]) for found in xp.nonzero(bad))
         at = batch[len(batch) - (len(x.shape) - 2) :]
-        where = f"a[{', '.join(map(str, at))}]" if at else "a"
         largest = float(xp.broadcast_to(c, bad.shape)[(*batch, k)])
         beside = f" beside {largest:.3g} in its column" if largest else ""
         raise FactorisationError(
-            f"{who}: {where} {tuple(shape)} {x.dtype} must have pivots to divide by, without zeros, got pivot"
-            f" {start + k} of size {float(pivots[(*at, k)]):.3g}{beside}; {remedy}"
+            f"{who}: {named(at)} {tuple(shape)} {x.dtype} must have pivots to divide by, without zeros, got"
+            f" pivot {start + k} of size {float(pivots[(*at, k)]):.3g}{beside}; {remedy}"
         )
     return x
 
@@ -69,29 +68,16 @@ def forward_untied(xp: Namespace, r: Array, *, who: str = "pivoted_qr", policy: 
     tied = (rival >= pivots * (1.0 - choices.power(xp, rest, DISTINCT))) & (rival > 0)
     if policy != "ignore" and xp.any(tied):
         *batch, j = (int(found[0]) for found in xp.nonzero(tied))
-        where = f"a[{', '.join(map(str, batch))}]" if batch else "a"
         size = float(pivots[(*batch, j)]) * float(top[(*batch, 0, 0)])
         column = int(xp.argmax(later[(*batch, j)]))
         choices.tell(
             policy,
-            f"{who}: {where} has no single pivot {j} of size {size:.3g}: the column in place {column} is as"
-            " large to rounding, and the factors jump where it is chosen; the derivative is that of the"
+            f"{who}: {named(batch)} has no single pivot {j} of size {size:.3g}: the column in place {column}"
+            " is as large to rounding, and the factors jump where it is chosen; the derivative is that of the"
             " choice made; scale a column a little, take qr without pivoting, or say"
             " ds.degenerate('ignore') where the order does not matter",
         )
     return r
-
-
-def pushforward(xp: Namespace, saved: Saved, tangents: Arrays, **params: Any) -> Array | None:
-    return tangents[0]
-
-
-def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted, **params: Any) -> Arrays:
-    return cotangents
-
-
-def specs(x: Spec, *others: Spec, **params: Any) -> Specs:
-    return (x,)
 
 
 def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
@@ -106,28 +92,7 @@ def examples_untied(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
         yield 0.1 * np.triu(r, 1) + np.diag([4.0, 2.0, 1.0]), {"who": "pivoted_qr", "policy": "raise"}
 
 
-independent = Primitive(
-    "independent",
-    "x(k,k), c(k) -> y(k,k)",
-    forward,
-    pushforward,
-    pullback,
-    saves={"x": ()},
-    specs=specs,
-    view=True,
-    examples=examples,
-)
-
-untied = Primitive(
-    "untied",
-    "r(k,n) -> y(k,n)",
-    forward_untied,
-    pushforward,
-    pullback,
-    saves={"r": ()},
-    specs=specs,
-    view=True,
-    examples=examples_untied,
-)
+independent = handing_on("independent", "x(k,k), c(k) -> y(k,k)", forward, examples)
+untied = handing_on("untied", "r(k,n) -> y(k,n)", forward_untied, examples_untied)
 
 PRIMITIVES = (independent, untied)

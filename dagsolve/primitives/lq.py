@@ -50,11 +50,7 @@ def _mirrored(xp: Namespace, who: str, a: Array) -> Arrays:
 
 
 def specs(a: Spec) -> Specs:
-    dims = lq.parsed.dims((a.shape,))
-    lead, m, n = a.shape[:-2], dims["m"], dims["n"]
-    dtype = a.dtype if a.dtype.kind in "fc" else np.float64
-    k = min(m, n)
-    return spec((*lead, m, k), dtype), spec((*lead, k, n), dtype)
+    return orthogonal.reduced_specs(lq, a)
 
 
 def pushforward(xp: Namespace, saved: Saved, a_dots: Arrays) -> Arrays:

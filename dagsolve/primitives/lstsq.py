@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import ShapeError
-from dagsolve.kernels.dense import adjoint, total
+from dagsolve.kernels.dense import adjoint, outer, total
 from dagsolve.kernels.rank import refuse_deficient
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
@@ -78,14 +78,10 @@ def pullback(
         if name == "b":
             made.append(y)
             continue
-        direct = None if y is None else _outer(xp, saved.s, _solved(r, w)) - _outer(xp, y, saved.x)
+        direct = None if y is None else outer(xp, saved.s, _solved(r, w)) - outer(xp, y, saved.x)
         factors = q_bar is not None or r_bar is not None
         made.append(total(direct, orthogonal.pulled(xp, q, r, q_bar, r_bar) if factors else None))
     return tuple(made)
-
-
-def _outer(xp: Namespace, x: Array, y: Array) -> Array:
-    return xp.matmul(x, adjoint(xp, y))
 
 
 def _solved(r: Array, b: Array, *, transposed: bool = False) -> Array:

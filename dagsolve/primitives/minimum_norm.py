@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import ShapeError
-from dagsolve.kernels.dense import adjoint, total
+from dagsolve.kernels.dense import adjoint, outer, total
 from dagsolve.kernels.rank import refuse_deficient
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
@@ -81,14 +81,10 @@ def pullback(
         if x_bar is not None:
             v = _solved(l, xp.matmul(q, saved.x), transposed=True)
             outside = x_bar - xp.matmul(adjoint(xp, q), inside)
-            direct = _outer(xp, v, outside) - _outer(xp, y, saved.x)
+            direct = outer(xp, v, outside) - outer(xp, y, saved.x)
         factors = l_bar is not None or q_bar is not None
         made.append(total(direct, orthogonal.pulled(xp, l, q, l_bar, q_bar) if factors else None))
     return tuple(made)
-
-
-def _outer(xp: Namespace, x: Array, y: Array) -> Array:
-    return xp.matmul(x, adjoint(xp, y))
 
 
 def _solved(l: Array, b: Array, *, transposed: bool = False) -> Array:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import FactorisationError
-from dagsolve.kernels.dense import adjoint, factored
+from dagsolve.kernels.dense import adjoint, factored, named
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.lu import well_posed
@@ -31,10 +31,9 @@ def forward(xp: Namespace, a: Array, *, atol: float = 0.0, rtol: float | None = 
     low = s <= atol + rtol * s[..., :1]
     if xp.any(low):
         *batch, k = (int(found[0]) for found in xp.nonzero(low))
-        where = f"a[{', '.join(map(str, batch))}]" if batch else "a"
         raise FactorisationError(
-            f"pinv: {where} {tuple(a.shape[-2:])} {a.dtype} must have full rank, singular value {k} is "
-            f"{float(s[(*batch, k)]):.3g} beside {float(s[(*batch, 0)]):.3g}; remove dependent columns or "
+            f"pinv: {named(batch)} {tuple(a.shape[-2:])} {a.dtype} must have full rank, singular value {k} "
+            f"is {float(s[(*batch, k)]):.3g} beside {float(s[(*batch, 0)]):.3g}; remove dependent columns or "
             "rows, or add a small multiple of the identity to aᴴ a and solve"
         )
     return xp.matmul(adjoint(xp, vh) / s[..., None, :], adjoint(xp, u))

@@ -45,7 +45,12 @@ def factors(xp: Namespace, who: str, a: Array) -> Arrays:
 
 
 def specs(a: Spec) -> Specs:
-    dims = qr.parsed.dims((a.shape,))
+    return reduced_specs(qr, a)
+
+
+def reduced_specs(primitive: Primitive, a: Spec) -> Specs:
+    """Specs (…, m, k) and (…, k, n) of the two factors of a matrix (…, m, n), k = min(m, n)."""
+    dims = primitive.parsed.dims((a.shape,))
     lead, m, n = a.shape[:-2], dims["m"], dims["n"]
     dtype = a.dtype if a.dtype.kind in "fc" else np.float64
     k = min(m, n)

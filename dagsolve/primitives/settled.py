@@ -124,9 +124,8 @@ def _tell(xp: Namespace, told: Array, v: Array, w: Array, who: str, policy: str,
     if found is None:
         return
     size, (*batch, i, j) = found
-    at = tuple(batch[len(batch) - (w.ndim - 1) :])
+    at, which = choices.matrix_at(batch, w)
     first, second = float(v[(*at, i)]), float(w[(*at, j)])
-    which = f" of a{list(at)}" if at else ""
     choices.tell(
         policy,
         f"{who}: {choices.VALUES[who]}{which} {first:.6g} and {second:.6g} (numbers {i} and {j}) are equal to"
@@ -138,34 +137,17 @@ def _tell(xp: Namespace, told: Array, v: Array, w: Array, who: str, policy: str,
 
 
 def push_skew(
-    xp: Namespace,
-    saved: Saved,
-    tangents: Tangents,
-    *,
-    who: str = "eigh",
-    sums: bool = False,
-    tangent: bool = False,
-    policy: str = "ignore",
+    xp: Namespace, saved: Saved, tangents: Tangents, *, policy: str = "ignore", **params: Any
 ) -> Array | None:
     x_dot = tangents[0]
-    options = {"who": who, "sums": sums, "tangent": tangent}
-    return None if x_dot is None else settled_skew(x_dot, x_dot, x_dot, saved.w, **options)
+    return None if x_dot is None else settled_skew(x_dot, x_dot, x_dot, saved.w, **params)
 
 
 def pull_skew(
-    xp: Namespace,
-    saved: Saved,
-    cotangents: Arrays,
-    wanted: Wanted,
-    *,
-    who: str = "eigh",
-    sums: bool = False,
-    tangent: bool = False,
-    policy: str = "ignore",
+    xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted, *, policy: str = "ignore", **params: Any
 ) -> Tangents:
     (y_bar,) = cotangents
-    options = {"who": who, "sums": sums, "tangent": tangent}
-    return (settled_skew(y_bar, y_bar, y_bar, saved.w, **options),)
+    return (settled_skew(y_bar, y_bar, y_bar, saved.w, **params),)
 
 
 def _apart(xp: Namespace, saved: Saved) -> Array:

@@ -18,7 +18,8 @@ import numpy as np
 
 from dagsolve.errors import FactorisationError
 from dagsolve.kernels import blas
-from dagsolve.kernels.dense import adjoint, total
+from dagsolve.kernels.dense import adjoint, named, total
+from dagsolve.kernels.triangles import by_matrix, triangle
 from dagsolve.namespace import Array, Arrays, Namespace, triangular_solver
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.triangle_product import triangle_product
@@ -28,21 +29,14 @@ from dagsolve.specs import Spec, broadcast_shapes, spec
 SMALL = 32  # order below which a call per matrix costs more than the flops of a general solve
 
 
-def _triangle(xp: Namespace, t: Array, lower: bool, unit_diagonal: bool) -> Array:
-    if lower:
-        return xp.tril(t, k=-1 if unit_diagonal else 0)
-    return xp.triu(t, k=1 if unit_diagonal else 0)
-
-
 def refuse_singular(xp: Namespace, t: Array, who: str = "solve_triangular", name: str = "t") -> None:
     """Raises FactorisationError, beginning with `who`, unless the diagonal is finite and without zeros."""
     diagonal = xp.linalg.diagonal(t)
     bad = (diagonal == 0) | ~xp.isfinite(diagonal)
     if xp.any(bad):
         *batch, k = (int(found[0]) for found in xp.nonzero(bad))
-        where = f"{name}[{', '.join(map(str, batch))}]" if batch else name
         raise FactorisationError(
-            f"{who}: {where} {tuple(t.shape[-2:])} {t.dtype} must have a finite diagonal "
+            f"{who}: {named(batch, name)} {tuple(t.shape[-2:])} {t.dtype} must have a finite diagonal "
             f"without zeros, got {diagonal[(*batch, k)]} at index {k}"
         )
 
@@ -58,16 +52,16 @@ def forward(
     unit_diagonal: bool = False,
 ) -> Array:
     """By a general solve with the masked triangle: for array libraries without a triangular one."""
-    triangle = _triangle(xp, t, lower, unit_diagonal)
+    masked = triangle(xp, t, lower, unit_diagonal)
     if unit_diagonal:
-        triangle = triangle + xp.eye(t.shape[-1], dtype=t.dtype)
+        masked = masked + xp.eye(t.shape[-1], dtype=t.dtype)
     else:
         refuse_singular(xp, t)
     if transposed:
-        triangle = adjoint(xp, triangle)
+        masked = adjoint(xp, masked)
     if right:
-        return xp.matrix_transpose(xp.linalg.solve(xp.matrix_transpose(triangle), xp.matrix_transpose(b)))
-    return xp.linalg.solve(triangle, b)
+        return xp.matrix_transpose(xp.linalg.solve(xp.matrix_transpose(masked), xp.matrix_transpose(b)))
+    return xp.linalg.solve(masked, b)
 
 
 def forward_kernel(
@@ -88,12 +82,7 @@ def forward_kernel(
         return forward(xp, t, b, unit_diagonal=unit_diagonal, **params)
     if not unit_diagonal:
         refuse_singular(np, t)
-    lead = broadcast_shapes(t.shape[:-2], b.shape[:-2])
-    x = b if overwrite else np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
-    t = np.broadcast_to(t, (*lead, *t.shape[-2:]))
-    for index in np.ndindex(*lead):
-        blas.trsm(t[index], x[index], unit_diagonal=unit_diagonal, **params)
-    return x
+    return by_matrix(blas.trsm, t, b, overwrite, unit_diagonal=unit_diagonal, **params)
 
 
 def by_library(
@@ -123,10 +112,15 @@ def by_library(
 
 
 def specs(t: Spec, b: Spec, *, right: bool = False, **params: bool) -> Specs:
+    shape = result_shape(solve_triangular, t, b, right)
+    return (spec(shape, np.result_type(t.dtype, b.dtype, np.float32)),)
+
+
+def result_shape(primitive: Primitive, t: Spec, b: Spec, right: bool) -> tuple[int, ...]:
+    """Shape of the result, that of b; with the triangle at its right, the signature holds for transposes."""
     shape = b.shape[:-2] + b.shape[:-3:-1] if right else b.shape
-    (found,) = solve_triangular.parsed.result_shapes((t.shape, shape))
-    found = found[:-2] + found[:-3:-1] if right else found
-    return (spec(found, np.result_type(t.dtype, b.dtype, np.float32)),)
+    (found,) = primitive.parsed.result_shapes((t.shape, shape))
+    return found[:-2] + found[:-3:-1] if right else found
 
 
 def pushforward(
@@ -141,7 +135,7 @@ def pushforward(
 ) -> Array:
     t_dot, b_dot = tangents
     if t_dot is not None:
-        t_dot = _triangle(xp, t_dot, lower, unit_diagonal)
+        t_dot = triangle(xp, t_dot, lower, unit_diagonal)
         t_dot = adjoint(xp, t_dot) if transposed else t_dot
         t_dot = -(xp.matmul(saved.x, t_dot) if right else xp.matmul(t_dot, saved.x))
     options = {"lower": lower, "transposed": transposed, "right": right, "unit_diagonal": unit_diagonal}

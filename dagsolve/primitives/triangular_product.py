@@ -19,17 +19,15 @@ import numpy as np
 
 from dagsolve.kernels import blas
 from dagsolve.kernels.dense import adjoint, total
+from dagsolve.kernels.triangles import by_matrix, triangle
 from dagsolve.namespace import Array, Arrays, Namespace
-from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
+from dagsolve.primitive import Primitive, Saved, Specs, Wanted
+from dagsolve.primitives.solve_triangular import cost, result_shape
 from dagsolve.primitives.triangle_product import triangle_product
 from dagsolve.sampling import random_array, random_triangular
-from dagsolve.specs import Spec, broadcast_shapes, spec
+from dagsolve.specs import Spec, spec
 
 SMALL = 32  # order below which a call per matrix of a stack costs more than its flops
-
-
-def _triangle(xp: Namespace, t: Array, lower: bool, strict: bool) -> Array:
-    return xp.tril(t, k=-strict) if lower else xp.triu(t, k=+strict)
 
 
 def _multiplied(xp: Namespace, t: Array, b: Array, transposed: bool, right: bool) -> Array:
@@ -47,10 +45,10 @@ def forward(
     right: bool = False,
     unit_diagonal: bool = False,
 ) -> Array:
-    triangle = _triangle(xp, t, lower, unit_diagonal)
+    masked = triangle(xp, t, lower, unit_diagonal)
     if unit_diagonal:
-        triangle = triangle + xp.eye(t.shape[-1], dtype=t.dtype)
-    return _multiplied(xp, triangle, b, transposed, right)
+        masked = masked + xp.eye(t.shape[-1], dtype=t.dtype)
+    return _multiplied(xp, masked, b, transposed, right)
 
 
 def forward_kernel(xp: Namespace, t: Array, b: Array, *, overwrite: bool = False, **params: bool) -> Array:
@@ -58,19 +56,11 @@ def forward_kernel(xp: Namespace, t: Array, b: Array, *, overwrite: bool = False
     stacked_small = t.ndim > 2 and t.shape[-1] <= SMALL  # one call for the whole stack
     if stacked_small or not (xp is np and blas.supports(t, b)):
         return forward(xp, t, b, **params)
-    lead = broadcast_shapes(t.shape[:-2], b.shape[:-2])
-    x = b if overwrite else np.array(np.broadcast_to(b, (*lead, *b.shape[-2:])), order="C")
-    t = np.broadcast_to(t, (*lead, *t.shape[-2:]))
-    for index in np.ndindex(*lead):
-        blas.trmm(t[index], x[index], **params)
-    return x
+    return by_matrix(blas.trmm, t, b, overwrite, **params)
 
 
 def specs(t: Spec, b: Spec, *, right: bool = False, **params: bool) -> Specs:
-    shape = b.shape[:-2] + b.shape[:-3:-1] if right else b.shape
-    (found,) = triangular_product.parsed.result_shapes((t.shape, shape))
-    found = found[:-2] + found[:-3:-1] if right else found
-    return (spec(found, np.result_type(t.dtype, b.dtype)),)
+    return (spec(result_shape(triangular_product, t, b, right), np.result_type(t.dtype, b.dtype)),)
 
 
 def pushforward(
@@ -87,7 +77,7 @@ def pushforward(
     options = {"lower": lower, "transposed": transposed, "right": right}
     moved = None
     if t_dot is not None and unit_diagonal:
-        moved = _multiplied(xp, _triangle(xp, t_dot, lower, True), saved.b, transposed, right)
+        moved = _multiplied(xp, triangle(xp, t_dot, lower, True), saved.b, transposed, right)
     elif t_dot is not None:
         moved = triangular_product(t_dot, saved.b, **options, unit_diagonal=False)
     if b_dot is None:
@@ -116,11 +106,6 @@ def pullback(
         factors = (adjoint(xp, left), other) if right else (left, adjoint(xp, other))
         found["t"] = triangle_product(*factors, lower=lower, strict=unit_diagonal)
     return tuple(found[name] for name in wanted)
-
-
-def cost(operands: Specs, results: Specs, **params: bool) -> Cost:
-    n, flops = operands[0].shape[-1], float(results[0].size) * operands[0].shape[-1]
-    return Cost(flops, 2 * flops, n * n)
 
 
 def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:

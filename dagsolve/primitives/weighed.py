@@ -21,12 +21,9 @@ import numpy as np
 from dagsolve.kernels import choices, gauge
 from dagsolve.kernels.choices import ROUNDING
 from dagsolve.kernels.gauge import DISTINCT
-from dagsolve.namespace import Array, Arrays, Namespace
-from dagsolve.primitive import Primitive, Saved, Specs, Wanted
+from dagsolve.namespace import Array, Namespace
+from dagsolve.primitive import handing_on
 from dagsolve.sampling import random_array
-from dagsolve.specs import Spec
-
-Tangents = tuple[Array | None, ...]
 
 
 def forward_rates(
@@ -89,8 +86,7 @@ def _tell_rates(xp: Namespace, told: Array, w: Array, who: str, policy: str) -> 
     if found is None:
         return
     size, (*batch, i) = found
-    at = tuple(batch[len(batch) - (w.ndim - 1) :])
-    which = f" of a{list(at)}" if at else ""
+    at, which = choices.matrix_at(batch, w)
     values = choices.VALUES[who]
     choices.tell(
         policy,
@@ -113,18 +109,6 @@ def _tell_zero(xp: Namespace, told: Array, what: str, who: str, policy: str) -> 
         )
 
 
-def push_first(xp: Namespace, saved: Saved, tangents: Tangents, **params: Any) -> Array | None:
-    return tangents[0]
-
-
-def pull_first(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted, **params: Any) -> Tangents:
-    return tuple(cotangents[0] for _ in wanted)
-
-
-def specs(x: Spec, *others: Spec, **params: Any) -> Specs:
-    return (x,)
-
-
 def examples_rates(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     for batch in ((), (3,)):
         w = np.cumsum(rng.uniform(0.7, 1.3, (*batch, 5)), axis=-1)
@@ -139,28 +123,9 @@ def examples_zeros(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield w, x.T, u.T, k.T, {"rows": True, "policy": "raise"}
 
 
-settled_rates = Primitive(
-    "settled_rates",
-    "x(...), w(...) -> y(...)",
-    forward_rates,
-    push_first,
-    pull_first,
-    saves={"x": ()},
-    specs=specs,
-    view=True,
-    examples=examples_rates,
-)
-
-settled_zeros = Primitive(
-    "settled_zeros",
-    "w(...), x(...), u(...), k(...) -> y(...)",
-    forward_zeros,
-    push_first,
-    pull_first,
-    saves={"w": ()},
-    specs=specs,
-    view=True,
-    examples=examples_zeros,
+settled_rates = handing_on("settled_rates", "x(...), w(...) -> y(...)", forward_rates, examples_rates)
+settled_zeros = handing_on(
+    "settled_zeros", "w(...), x(...), u(...), k(...) -> y(...)", forward_zeros, examples_zeros
 )
 
 PRIMITIVES = (settled_rates, settled_zeros)
