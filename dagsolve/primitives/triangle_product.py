@@ -13,20 +13,17 @@ import numpy as np
 
 from dagsolve.kernels import blas
 from dagsolve.kernels.dense import adjoint, total
+from dagsolve.kernels.triangles import triangle
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array
 from dagsolve.specs import broadcast_shapes
 
-LEAF_ROWS = 64  # diagonal parts up to this size are whole products
-
-
-def _triangle(xp: Namespace, a: Array, lower: bool, strict: bool) -> Array:
-    return xp.tril(a, k=-strict) if lower else xp.triu(a, k=+strict)
+LEAF_ROWS = 128  # diagonal parts up to this size are whole products
 
 
 def forward(xp: Namespace, a: Array, b: Array, *, lower: bool = True, strict: bool = False) -> Array:
-    return _triangle(xp, xp.matmul(a, b), lower, strict)
+    return triangle(xp, xp.matmul(a, b), lower, strict)
 
 
 def forward_kernel(xp: Namespace, a: Array, b: Array, *, lower: bool = True, strict: bool = False) -> Array:
@@ -38,22 +35,24 @@ def forward_kernel(xp: Namespace, a: Array, b: Array, *, lower: bool = True, str
     y = np.zeros((*lead, n, n), a.dtype)
     a, b = np.broadcast_to(a, (*lead, n, k)), np.broadcast_to(b, (*lead, k, n))
     for index in np.ndindex(*lead):
-        _halves(a[index], b[index], y[index], lower)
-    return _triangle(np, y, lower, strict)
+        _halves(a[index], b[index], y[index], lower, strict)
+    return y
 
 
-def _halves(a: Array, b: Array, y: Array, lower: bool) -> None:
+def _halves(a: Array, b: Array, y: Array, lower: bool, strict: bool) -> None:
+    """The triangle of y := a b; what is beyond it in y must be zero."""
     n = a.shape[0]
     if n <= LEAF_ROWS:
         blas.gemm(a, b, y, beta=0.0)
+        y[...] = triangle(np, y, lower, strict)
         return
     h = n // 2
     if lower:
         blas.gemm(a[h:], b[:, :h], y[h:, :h], beta=0.0)
     else:
         blas.gemm(a[:h], b[:, h:], y[:h, h:], beta=0.0)
-    _halves(a[:h], b[:, :h], y[:h, :h], lower)
-    _halves(a[h:], b[:, h:], y[h:, h:], lower)
+    _halves(a[:h], b[:, :h], y[:h, :h], lower, strict)
+    _halves(a[h:], b[:, h:], y[h:, h:], lower, strict)
 
 
 def pushforward(
@@ -81,7 +80,7 @@ def pullback(
     strict: bool = False,
 ) -> Arrays:
     (y_bar,) = cotangents
-    s = _triangle(xp, y_bar, lower, strict)
+    s = triangle(xp, y_bar, lower, strict)
     return tuple(
         xp.matmul(s, adjoint(xp, saved.b)) if name == "a" else xp.matmul(adjoint(xp, saved.a), s)
         for name in wanted
