@@ -15,6 +15,7 @@ in place, in 4/3 n³ flops, twice those of the factorisation; the closed form fo
 The idea of going backward through the blocks is that of I. Murray, arXiv:1602.07527 (2016), for Cholesky.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -23,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import FactorisationError
-from dagsolve.kernels import lapack
+from dagsolve.kernels import choices, lapack
 from dagsolve.kernels.blas import gemm, trsm
+from dagsolve.kernels.choices import ROUNDING
 from dagsolve.kernels.dense import is_complex, named
 from dagsolve.kernels.permutations import from_swaps, to_swaps
 from dagsolve.namespace import Array, Namespace, lu_factoriser, to_host
@@ -113,15 +115,38 @@ def refuse_infinite(xp: Namespace, who: str, a: Array) -> None:
 
 
 def refuse_singular(xp: Namespace, who: str, packed: Array, p: Array) -> None:
-    """Raises FactorisationError, beginning with `who`, for square factors with a pivot that is zero."""
-    bad = xp.linalg.diagonal(packed) == 0
+    """Raises FactorisationError, beginning with `who`, for square factors with a pivot that is zero, or is
+    what rounding left of zero: u_kk = a_kk - Σ l_kj u_jk is rounding up to 8 √n ε of Σ |l_kj u_jk|.
+
+    Scaling of rows or columns does not matter, so ill-conditioned triangles pass, unless pivots move.
+    """
+    if not packed.size or not xp.any(small_pivots(xp, packed)):
+        return
+    pivots = xp.abs(xp.linalg.diagonal(packed))
+    left, above = xp.abs(xp.tril(packed, k=-1)), xp.abs(xp.triu(packed, k=1))
+    beside = xp.sum(left * xp.matrix_transpose(above), axis=-1)
+    bad = pivots <= _rounding(xp, pivots) * beside
     if xp.any(bad):
         *batch, k = (int(found[0]) for found in xp.nonzero(bad))
-        row = int(p[(*batch, k)])
+        row, size = int(p[(*batch, k)]), float(pivots[(*batch, k)])
+        told = f", rounding beside the {float(beside[(*batch, k)]):.3g} that it is left of" if size else ""
         raise FactorisationError(
-            f"{who}: {_matrix(packed, batch)} is singular: pivot {k} (of row {row}) has size 0; "
-            "remove dependent rows, add a small multiple of the identity, or use lstsq"
+            f"{who}: {_matrix(packed, batch)} is singular: pivot {k} (of row {row}) has size {size:.3g}{told};"
+            " remove dependent rows, add a small multiple of the identity, or use lstsq"
         )
+
+
+def small_pivots(xp: Namespace, packed: Array) -> Array:
+    """Which pivots (..., n) of square factors may be what rounding left of zero: all others are not."""
+    pivots = xp.abs(xp.linalg.diagonal(packed))
+    largest = xp.max(xp.abs(packed), axis=(-2, -1))[..., None]
+    most = 1.5 * packed.shape[-1] * largest  # more than Σ |l_kj u_jk|, since no |l_kj| is above √2
+    small: Array = pivots <= _rounding(xp, pivots) * most
+    return small
+
+
+def _rounding(xp: Namespace, pivots: Array) -> float:
+    return ROUNDING * math.sqrt(pivots.shape[-1]) * choices.power(xp, pivots, 1.0)
 
 
 def _matrix(a: Array, batch: list[int]) -> str:

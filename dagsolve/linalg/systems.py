@@ -63,8 +63,9 @@ def solve(
     SciPy's short names are understood. The gradient of an input of which one triangle is read is its
     symmetric representative. The factors of the value serve the reverse sweep too.
 
-    Raises FactorisationError naming the pivot for a singular matrix, the leading minor for one that is not
-    positive definite. A nearly singular matrix is solved as well as its condition allows, without a warning.
+    Raises FactorisationError naming the pivot for a singular matrix, also where rounding left a little of the
+    pivot; the leading minor for one that is not positive definite. A matrix that is nearly singular, but not
+    within rounding, is solved as well as its condition allows, without a warning.
     """
     kind = _ASSUMED.get(assume_a)
     if kind is None:

@@ -7,9 +7,9 @@
     pullback       Ā = d̄ Yᴴ,              Ā = ⟨A⁻¹, Ȳ⟩ Yᴴ - Yᴴ Ȳ A⁻ᴴ,   ⟨X, Ȳ⟩ = Σ X* Ȳ
 
 So the gradient of a determinant is right for a singular matrix too: of rank n - 1 it is a matrix of rank one,
-below that zero. The adjugate is d A⁻¹ by the LU factors, and where a pivot is below n rounding units of the
-largest, by singular values: adj A = det(U) det(Vᴴ) V adj(Σ) Uᴴ. Its own derivative, the second one of a
-determinant, needs an inverse: FactorisationError for a singular matrix.
+below that zero. The adjugate is d A⁻¹ by the LU factors, and where a pivot may be rounding, by singular
+values: adj A = det(U) det(Vᴴ) V adj(Σ) Uᴴ. Its own derivative, the second one of a determinant, needs an
+inverse: FactorisationError for a singular matrix.
 References: M. B. Giles, Numerical Analysis report 08/01, Oxford (2008); G. W. Stewart, Linear Algebra Appl.
 283 (1998), for the adjugate.
 """
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.kernels.dense import adjoint, factored
-from dagsolve.kernels.lu import lu_packed, parity, refuse_infinite
+from dagsolve.kernels.lu import lu_packed, parity, refuse_infinite, small_pivots
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.inverse import inv, lu_kernel
@@ -56,12 +56,10 @@ def cost(operands: Specs, results: Specs) -> Cost:
 def adjugate_forward(xp: Namespace, a: Array) -> Array:
     n = a.shape[-1]
     packed, p = lu_packed(xp, "adjugate", a)
-    pivots = xp.linalg.diagonal(packed)
-    size = xp.abs(pivots)
-    if not n or not size.size:
+    if not packed.size:
         return packed
-    floor = n * float(xp.finfo(size.dtype).eps) * xp.max(size, axis=-1, keepdims=True)
-    regular = xp.all(size > floor, axis=-1)[..., None, None]
+    pivots = xp.linalg.diagonal(packed)
+    regular = ~xp.any(small_pivots(xp, packed), axis=-1)[..., None, None]
     if not xp.any(regular):
         return _by_singular_values(xp, a)
     d = parity(xp, p, packed.dtype) * xp.prod(pivots, axis=-1)

@@ -36,7 +36,20 @@ def forward(xp: Namespace, a: Array) -> Array:
     except FactorisationError:
         refuse_singular(xp, "inv", *lu_packed(xp, "inv", a))  # says which pivot it was
         raise
+    if a.size and _may_be_singular(xp, a, y):
+        refuse_singular(xp, "inv", *lu_packed(xp, "inv", a))
     return y
+
+
+def _may_be_singular(xp: Namespace, a: Array, y: Array) -> bool:
+    """Whether a condition number in the 1-norm is so large that a pivot may be what rounding left of zero."""
+    limit = 1e-3 / (a.shape[-1] * float(xp.finfo(y.dtype).eps))
+    return bool(xp.any(_root_of_norm(xp, a) * _root_of_norm(xp, y) > limit**0.5))
+
+
+def _root_of_norm(xp: Namespace, a: Array) -> Array:
+    """‖A‖₁^½, of which a product does not overflow."""
+    return xp.max(xp.sum(xp.abs(a), axis=-2), axis=-1) ** 0.5
 
 
 def forward_kernel(xp: Namespace, a: Array) -> Array:

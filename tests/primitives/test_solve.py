@@ -140,3 +140,17 @@ def test_real_gradients_of_jax(rng):
             a_bar = expected[0] if name == "gen" else (expected[0] + expected[0].T) / 2
             np.testing.assert_allclose(found[0], a_bar, rtol=1e-9, atol=1e-11)
             np.testing.assert_allclose(found[1], expected[1], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+@pytest.mark.parametrize("n", [3, 31])
+def test_a_pivot_that_rounding_left_of_zero_is_refused(n, dtype, rng):
+    """One row is a combination of the others; what is scaled unevenly, or a triangle, is no such matrix."""
+    a = random_array(rng, n, n, dtype=dtype)
+    a[-1] = np.asarray(rng.uniform(0.2, 0.4, n - 1) @ a[:-1], dtype)
+    for f in (np.linalg.inv, lambda a: np.linalg.solve(a, np.ones(n, dtype)), lambda a: ds.linalg.cond(a, 1)):
+        with pytest.raises(FactorisationError, match=rf"a \({n}, {n}\) .* singular: pivot {n - 1} .* size"):
+            ds.grad(lambda a, f=f: np.sum(np.real(f(a))), scheduler="sync")(a)
+    scaled = np.diag(np.logspace(0, 30, n)).astype(dtype) @ (np.eye(n) + np.triu(np.ones((n, n)), 1))
+    x = ds.linalg.solve(scaled, scaled @ np.ones(n, dtype))
+    np.testing.assert_allclose(x, np.ones(n), rtol=1e-3 if dtype == np.float32 else 1e-12)
