@@ -1,7 +1,9 @@
-"""One process of `benchmarks.decompositions`: every library in turns, rows as JSON on the last line."""
+"""One process of `benchmarks.decompositions`: every library in turns, a line of JSON for each row."""
 
 import argparse
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.linalg  # noqa: F401  its BLAS is there before threads are counted
@@ -11,10 +13,12 @@ from benchmarks.decomposition_cases import CASES, Case
 from benchmarks.measure import alternated
 
 TILE = {1024: 256, 2048: 256, 4096: 512}
+WARM = 1024  # up to this order there is a round that does not count; beyond, all is compiled beforehand
 
 
 def ours(case: Case, operands):
     gradient = ds.value_and_grad(case.ours, scheduler="sync", progress=False)
+    gradient.plan(*operands)
     return lambda: gradient(*operands)
 
 
@@ -23,6 +27,7 @@ def in_tiles(case: Case, operands):
     gradient = ds.value_and_grad(
         case.ours, chunks=TILE.get(n, max(128, n // 8)), scheduler="threads", progress=False
     )
+    gradient.plan(*operands)
     return lambda: gradient(*operands)
 
 
@@ -33,8 +38,9 @@ def by_jax(case: Case, operands):
     import jax.numpy as jnp
     import jax.scipy.linalg
 
-    gradient = jax.jit(jax.value_and_grad(lambda *x: case.jax(jnp, jax.scipy.linalg, *x)))
     given = [jnp.asarray(x) for x in operands]
+    traced = jax.jit(jax.value_and_grad(lambda *x: case.jax(jnp, jax.scipy.linalg, *x)))
+    gradient = traced.lower(*given).compile()
     return lambda: jax.block_until_ready(gradient(*given))
 
 
@@ -54,7 +60,9 @@ def by_torch(case: Case, operands, threads: int):
     return gradient
 
 
-def measured(case: Case, n: int, dtype: str, threads: int, rounds: int) -> dict[str, object]:
+def measured(
+    case: Case, n: int, dtype: str, threads: int, rounds: int, seconds_limit: float
+) -> dict[str, object]:
     """Median seconds of value and gradient, ours and the peers', and of our function alone."""
     operands = [np.asarray(x, dtype) for x in case.draw(np.random.default_rng(0), n)]
     contenders = {"one block": ours(case, operands), "forward": lambda: case.ours(*operands)}
@@ -65,7 +73,13 @@ def measured(case: Case, n: int, dtype: str, threads: int, rounds: int) -> dict[
             contenders[name] = made(case, operands)
         except ImportError:
             continue
-    medians = alternated(contenders, rounds)
+    last: dict[str, Any] = {}
+
+    def kept(name: str, call: Callable[[], Any]) -> Callable[[], None]:
+        return lambda: last.__setitem__(name, call())
+
+    turns = {name: kept(name, call) for name, call in contenders.items()}
+    medians = alternated(turns, rounds, warmups=int(n <= WARM), limit_seconds=seconds_limit)
     best = min((name for name in medians if name in ("one block", "tiles")), key=medians.__getitem__)
     peers = {name: medians[name] for name in ("JAX", "PyTorch") if name in medians}
     row: dict[str, object] = {"function": case.name, "n": n, "dtype": dtype, "threads": threads}
@@ -74,7 +88,7 @@ def measured(case: Case, n: int, dtype: str, threads: int, rounds: int) -> dict[
     row |= {f"{name}, ms": f"{1e3 * seconds:.0f}" for name, seconds in peers.items()}
     if peers:
         row["best peer / ours"] = f"{min(peers.values()) / medians[best]:.2f}"
-        found, expected = (np.asarray(contenders[name]()[1]) for name in (best, next(iter(peers))))
+        found, expected = (np.asarray(last[name][1]) for name in (best, next(iter(peers))))
         row["difference"] = f"{_difference(case, found, expected):.0e}"
     return row
 
@@ -90,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--sizes", type=int, nargs="+", required=True)
     parser.add_argument("--dtypes", nargs="+", required=True)
     parser.add_argument("--names", nargs="*", default=())
@@ -101,13 +116,11 @@ def main() -> None:
         if (not asked.names or case.name.startswith(tuple(asked.names)))
         and (case.tiles or not asked.tiled_only)
     ]
-    rows = [
-        measured(case, n, dtype, asked.threads, asked.rounds)
-        for dtype in asked.dtypes
-        for n in asked.sizes
-        for case in chosen
-    ]
-    print(json.dumps(rows))  # noqa: T201
+    for dtype in asked.dtypes:
+        for n in asked.sizes:
+            for case in chosen:
+                row = measured(case, n, dtype, asked.threads, asked.rounds, asked.seconds)
+                print(json.dumps(row), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

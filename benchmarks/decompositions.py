@@ -6,6 +6,9 @@ A process for each number of threads, with BLAS and the peers limited to it; in 
 Ours is `value_and_grad(f, scheduler="sync")`: one block, whose calls of BLAS and LAPACK have the threads.
 Some are also run in tiles on as many Python threads as there are cores, each with one thread of BLAS. The
 best of ours is set against the best peer; which it was stands in the table, and how far the gradients differ.
+
+Rows are printed as they come and are kept under benchmarks/results, where a row replaces an older one of the
+same function, size, dtype and number of threads: a long table can be made in parts.
 """
 
 import argparse
@@ -13,13 +16,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from benchmarks.measure import table
+from benchmarks.measure import RESULTS, environment, table, write
 
-SIZES, DTYPES, ROUNDS = (1024,), ("float64",), 3
+SIZES, DTYPES, ROUNDS, SECONDS = (1024,), ("float64",), 3, 30.0
 LARGE = 2048  # the default adds this size for factorisations with tiles
 MEMORY_SIZE = 2048
+KEPT = RESULTS / "decompositions.json"
+
+Row = dict[str, object]
 
 
 def main(
@@ -28,43 +34,80 @@ def main(
     threads: Sequence[int] = (),
     names: Sequence[str] = (),
     rounds: int = ROUNDS,
+    seconds: float = SECONDS,
     large: Sequence[int] = (LARGE,),
-) -> list[dict[str, object]]:
-    """A row for each function, size, dtype and number of threads; the last one is a peak of memory."""
-    rows = []
+) -> list[Row]:
+    """All rows kept by now: new ones for each function, size, dtype and number of threads, and a peak."""
+    processes = [("benchmarks.decomposition_memory", [str(MEMORY_SIZE)], 1)]
     for count in threads or sorted({1, os.cpu_count() or 1}):
         for of, tiled_only in ((sizes, False), (large, True)):
             if of:
-                options = ["--threads", str(count), "--rounds", str(rounds), "--sizes", *map(str, of)]
-                options += ["--dtypes", *dtypes, *(["--tiled-only"] if tiled_only else [])]
-                rows += process("benchmarks.decomposition_trial", [*options, "--names", *names], count)
-    return [*rows, *process("benchmarks.decomposition_memory", [str(MEMORY_SIZE)], 1)]
+                options = ["--threads", str(count), "--rounds", str(rounds), "--seconds", str(seconds)]
+                options += ["--sizes", *map(str, of), "--dtypes", *dtypes, "--names", *names]
+                options += ["--tiled-only"] if tiled_only else []
+                processes.append(("benchmarks.decomposition_trial", options, count))
+    rows: list[Row] = []
+    for module, options, count in processes:
+        for row in process(module, options, count):
+            print({name: value for name, value in row.items() if value}, flush=True)  # noqa: T201
+            rows = keep(row)
+    return rows
 
 
-def process(module: str, arguments: Sequence[str], threads: int) -> list[dict[str, object]]:
-    """What a fresh Python process prints as JSON, with so many threads of BLAS, on so many cores."""
+def process(module: str, arguments: Sequence[str], threads: int) -> Iterator[Row]:
+    """The rows that a fresh Python process prints, with so many threads of BLAS, on so many cores."""
     limits = {f"{name}_NUM_THREADS": str(threads) for name in ("OPENBLAS", "OMP", "MKL")}
     cores = sorted(os.sched_getaffinity(0))[:threads] if hasattr(os, "sched_getaffinity") else []
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(
+        command,
         env={"OPENBLAS_THREAD_TIMEOUT": "4", **os.environ, **limits},  # idle threads sleep, not spin
         stdout=subprocess.PIPE,
-        check=True,
+        text=True,
         preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
-    )
-    rows: list[dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("{"):
+                yield json.loads(line)
+    if running.returncode:
+        raise subprocess.CalledProcessError(running.returncode, command)
+
+
+def keep(row: Row) -> list[Row]:
+    """All rows kept by now, this one among them with its date."""
+    found = json.loads(KEPT.read_text())["rows"] if KEPT.exists() else []
+    kept = {_key(row): row for row in [*found, {**row, "date": environment()["date"]}]}
+    rows = sorted(kept.values(), key=lambda row: _key(row)[:3])
+    write(KEPT.stem, rows)
     return rows
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    return "peak, n² doubles" in row, row["dtype"], (row["n"], row["threads"]), row["function"]
+
+
+def summary(rows: Sequence[Row]) -> list[Row]:
+    """Best peer / ours of every function: a column for each dtype, number of threads and size."""
+    lines: dict[str, Row] = {}
+    for row in rows:
+        if "best peer / ours" in row:
+            line = lines.setdefault(str(row["function"]), {"best peer / ours": row["function"]})
+            line[f"{row['dtype']}, n = {row['n']}, {row['threads']} th"] = row["best peer / ours"]
+    return list(lines.values())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     parser.add_argument("--dtypes", nargs="+", default=DTYPES)
     parser.add_argument("--threads", type=int, nargs="+", default=())
     parser.add_argument("--names", nargs="+", default=(), help="beginnings of the functions' names")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="no round of a function begins later")
     asked = parser.parse_args()
     large = () if asked.names or asked.sizes != SIZES else (LARGE,)
-    print(table(main(asked.sizes, asked.dtypes, asked.threads, asked.names, asked.rounds, large)))  # noqa: T201
+    taken = main(asked.sizes, asked.dtypes, asked.threads, asked.names, asked.rounds, asked.seconds, large)
+    print(table(taken), table(summary(taken)), sep="\n\n")  # noqa: T201

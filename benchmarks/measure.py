@@ -17,11 +17,20 @@ PACKAGES = (
 
 
 def alternated(
-    contenders: Mapping[str, Callable[[], object]], rounds: int, warmups: int = 1
+    contenders: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warmups: int = 1,
+    limit_seconds: float = float("inf"),
 ) -> dict[str, float]:
-    """Median seconds of each contender over so many rounds, taken in turns after warm-up rounds."""
+    """Median seconds of each contender over so many rounds, taken in turns after warm-up rounds.
+
+    No round begins after `limit_seconds`, except that there is always one.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    begin = time.perf_counter()
     for turn in range(-warmups, rounds):
+        if turn > 0 and time.perf_counter() - begin > limit_seconds:
+            break
         for name, call in contenders.items():
             start = time.perf_counter()
             call()
