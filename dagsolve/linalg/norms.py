@@ -1,7 +1,8 @@
 """Norms and condition numbers by the names of `np.linalg` and `scipy.linalg`.
 
-Where a norm has no derivative, a subgradient is taken: zero for a vector norm of zeros and for the absolute
-value of zero, equal shares among the largest (smallest) of a tie, u vᴴ for the singular vectors of a tie.
+Where a norm has no derivative, a subgradient is taken: zero for a vector norm of zeros, for the absolute
+value of zero and for a norm of negative order with a zero among the entries, equal shares among the largest
+(smallest) of a tie, u vᴴ for the singular vectors of a tie.
 """
 
 from collections.abc import Sequence
@@ -75,15 +76,23 @@ def _of_vectors(a: Array, ord: Any, axes: tuple[int, ...]) -> Array:
         return np.sum(np.where(a != 0, np.ones_like(sizes), np.zeros_like(sizes)), **options)
     if ord == 1:
         return np.sum(sizes, **options)
-    powers = _root(sizes, float(ord)) if 0 < ord < 1 else sizes ** float(ord)
+    if ord < 0:
+        return _reciprocal(sizes, float(ord), options)
+    powers = _root(sizes, float(ord)) if ord < 1 else sizes ** float(ord)
     return _root(np.sum(powers, **options), 1 / float(ord))
+
+
+def _reciprocal(sizes: Array, ord: float, options: dict[str, Any]) -> Array:
+    """(Σ|x|ᵖ)^(1/p) for p < 0: zero, with a derivative of zero, where an entry is zero."""
+    zero = np.min(sizes, **options) == 0
+    safe = np.where(zero, np.ones_like(sizes), sizes)
+    found = np.sum(safe**ord, **options) ** (1 / ord)
+    return np.where(zero, np.zeros_like(found), found)
 
 
 def _root(x: Array, power: float) -> Array:
     """x to a power for x ≥ 0, without a derivative at zero where that would be infinite."""
     zero = x == 0
-    if power < 0:
-        return x**power
     safe = np.where(zero, np.ones_like(x), x)
     return np.where(zero, np.zeros_like(x), np.sqrt(safe) if power == 0.5 else safe**power)
 

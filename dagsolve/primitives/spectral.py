@@ -2,6 +2,7 @@
 
     spectral(a, f, d)     Y, w, V
     spectrum(a)           w, V: `eigh`, for f = f(w) that goes into spectral
+    finite_slopes(d)      d; FactorisationError where it is not finite: there Y has no derivative
 
 A = V diag(w) Vᴴ is given by its lower triangle, as for `eigh`. With D_ij the divided differences
 (f_i - f_j) / (w_i - w_j), D_ii = 0 and K = Vᴴ Ȳ V,
@@ -25,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.kernels.dense import adjoint, conjugate, copyltu, factored, phi, total
+from dagsolve.errors import FactorisationError
+from dagsolve.kernels.dense import adjoint, conjugate, copyltu, factored, named, phi, total
 from dagsolve.namespace import Array, Arrays, Namespace
-from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted, fit
+from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted, fit, handing_on
 from dagsolve.primitives import eigh
 from dagsolve.primitives.solve import extra_axes, zeros_behind
 from dagsolve.primitives.triangle_product import triangle_product
@@ -82,8 +84,8 @@ def pullback(xp: Namespace, saved: Saved, cotangents: tuple[Maybe, ...], wanted:
 
 
 def _differences(xp: Namespace, saved: Saved) -> Array:
-    """D."""
-    w, f, d = saved.w, saved.f, saved.d
+    """D, by slopes that are finite."""
+    w, f, d = saved.w, saved.f, finite_slopes(saved.d)
     near = float(xp.finfo(w.dtype).eps) ** (1 / 3)
     gaps, slopes = w[..., :, None] - w[..., None, :], xp.abs(d)
     largest = xp.maximum(xp.abs(w[..., :1]), xp.abs(w[..., -1:]))[..., None]
@@ -95,6 +97,21 @@ def _differences(xp: Namespace, saved: Saved) -> Array:
     means = 0.5 * (d[..., :, None] + d[..., None, :])
     off = 1 - xp.eye(w.shape[-1], dtype=w.dtype)
     return off * xp.where(close, means, quotients)
+
+
+def slopes_forward(xp: Namespace, d: Array) -> Array:
+    if not xp.all(xp.isfinite(d)):
+        *batch, k = (int(found[0]) for found in xp.nonzero(~xp.isfinite(d)))
+        raise FactorisationError(
+            f"spectral: the derivative of f must be finite at the eigenvalues of {named(batch)}, got"
+            f" {d[(*batch, k)]} at eigenvalue {k}; keep eigenvalues off the border of f's domain, for"
+            " instance by a small multiple of the identity"
+        )
+    return d
+
+
+def slopes_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+    yield (random_array(rng, 2, 3),)
 
 
 def spectrum_forward(xp: Namespace, a: Array) -> Arrays:
@@ -151,4 +168,6 @@ spectrum = Primitive(
     examples=eigh.examples,
 )
 
-PRIMITIVES = (spectral, spectrum)
+finite_slopes = handing_on("finite_slopes", "d(n) -> y(n)", slopes_forward, slopes_examples)
+
+PRIMITIVES = (spectral, spectrum, finite_slopes)

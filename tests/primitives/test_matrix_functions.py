@@ -133,6 +133,24 @@ def test_spectral_function_outside_its_domain_is_refused(rng):
         ds.linalg.funm_psd(np.diag([1.0, -1.0]), np.log, np.reciprocal)
 
 
+def test_spectral_function_with_an_infinite_slope_has_no_gradient(rng):
+    """The root of a semidefinite matrix: a value, but no derivative, in either mode."""
+    half = rng.standard_normal((3, 2))
+    a = np.stack([np.eye(3), np.diag([0.0, 1.0, 2.0])])
+
+    def root(a):
+        return ds.linalg.funm_psd(a, np.sqrt, lambda w: 0.5 / np.sqrt(w))
+
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(root(a) @ root(a), a, atol=1e-12)
+        with pytest.raises(
+            FactorisationError, match=r"finite at the .* of a\[1\], got inf at eig.* 0"
+        ):
+            ds.grad(lambda a: np.sum(root(a)), scheduler="sync")(a)
+        with pytest.raises(FactorisationError, match="got inf at eigenvalue 0"):
+            ds.jvp(root, (a[1],), (half @ half.T,), scheduler="sync")
+
+
 @pytest.mark.parametrize("shape", [(5, 5), (7, 3), (2, 5, 3)])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_polar_factors(shape, dtype, rng):

@@ -75,6 +75,16 @@ def test_norm_of_zeros_has_the_subgradient_zero(ord, dtype):
     np.testing.assert_array_equal(gradient, np.zeros(5))
 
 
+@pytest.mark.parametrize("ord", [-0.5, -1, -2])
+def test_norm_of_negative_order_has_the_subgradient_zero_at_a_zero(ord):
+    """As NumPy has it, the norm is zero there; near it grows with the absolute value of that entry."""
+    x = np.array([[1.0, 0.0, -2.0], [0.5, -1.0, 2.0], [0.0, 0.0, 3.0]])
+    found, gradient = ds.value_and_grad(lambda x: np.sum(np.linalg.norm(x, ord, axis=1)), scheduler="sync")(x)
+    row = ds.grad(lambda x: np.linalg.norm(x, ord), scheduler="sync")(x[1])
+    np.testing.assert_allclose(found, np.linalg.norm(x[1], ord), rtol=1e-14)
+    np.testing.assert_allclose(gradient, [np.zeros(3), row, np.zeros(3)], rtol=1e-14)
+
+
 def test_ties_share_equally():
     x = np.array([[1.0, -3.0], [3.0, 1.0]])
     gradient = ds.grad(lambda x: np.linalg.norm(x, np.inf, axis=(0, 1)), scheduler="sync")(x)
