@@ -7,7 +7,7 @@ inputs are never overwritten and a failed factorisation always raises.
 import dask.array as da
 import numpy as np
 
-from dagsolve.linalg.operands import adjoint, call, floating, hermitian, identity
+from dagsolve.linalg.operands import adjoint, call, floating, hermitian, identity, traced
 from dagsolve.namespace import Array
 
 
@@ -34,11 +34,14 @@ def lu(
     """(P, L, U) with a = P L U; (P L, U) if `permute_l`; (p, L, U) with a = L[p] U if `p_indices`.
 
     a has shape (..., m, n), L (..., m, k) and U (..., k, n) with k = min(m, n). P has no derivative; the
-    derivative of L and U exists where the first k columns of a are independent and no two pivots tie.
+    derivative of L and U exists where the first k columns of a are independent and no two pivots tie: a tie
+    is told where they are differentiated, as `ds.degenerate` says, since the factors jump there.
     Raises FactorisationError for NaN, and in the reverse sweep for a zero pivot.
     """
     a = floating(a)
     p, l, u = call("lu", a)
+    if traced(a) or isinstance(a, da.Array):
+        l, u = call("single_pivots", l, u)
     if permute_l:
         return call("permute_rows", l, p, inverse=True), u
     m = a.shape[-2]
@@ -53,7 +56,7 @@ def lu_factor(a: Array, overwrite_a: bool = False, check_finite: bool = True) ->
     """(lu, piv) as `lu_solve` takes them: L below the diagonal of lu, U on and above it, LAPACK's row swaps.
 
     a has shape (..., m, n). Singular matrices are factored; what follows in the reverse sweep raises
-    FactorisationError.
+    FactorisationError. Ties of pivots are not told, as by `lu`: solutions do not depend on their order.
     """
     a = floating(a)
     p, l, u = call("lu", a)

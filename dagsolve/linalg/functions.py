@@ -66,8 +66,8 @@ def funm_psd(
     The gradient takes divided differences of f, and df where eigenvalues are so close that these cancel: it
     is exact for repeated eigenvalues as for others. Second derivatives differentiate f and df, and are exact
     where eigenvalues differ. The gradient of an input is its symmetric representative.
-    Raises FactorisationError for NaN, where f is not finite at an eigenvalue, and for a derivative where df is
-    not.
+    Raises FactorisationError for NaN, where f is not finite at an eigenvalue, and for a derivative, where df
+    is not.
     """
     a = hermitian(floating(a))
     stored = a if lower else adjoint(a)

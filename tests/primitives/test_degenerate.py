@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import dagsolve as ds
-from dagsolve.errors import GaugeError
+from dagsolve.errors import GaugeError, GaugeWarning
 from dagsolve.primitives.svd import random_of_spectrum
 from dagsolve.sampling import random_array, random_orthogonal
 
@@ -200,3 +200,38 @@ def test_ties_of_pivots(rng):
     a[:, 1] *= 1.0 - 1e-6
     with ds.degenerate("raise"):
         ds.grad(f)(a)
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": 2}])
+@pytest.mark.parametrize("shape", [(4, 4), (6, 3), (3, 6)])
+def test_ties_of_row_pivots(shape, options, rng):
+    """Told of factors by the index in the whole matrix, not of what does not depend on the order."""
+    k = min(shape)
+    l = np.tril(rng.uniform(-0.3, 0.3, (shape[0], k)), -1) + np.eye(shape[0], k)
+    u = np.triu(rng.uniform(-0.3, 0.3, (k, shape[1])), 1) + 5 * np.eye(k, shape[1])
+    l[2, 1] = -1.0  # pivot 1 is of row 1 or 2, to rounding
+    a = l @ u
+
+    def f(a):
+        _, l, u = ds.linalg.lu(a)
+        return np.sum(np.sin(l)) + np.sum(u**2)
+
+    with ds.degenerate("raise"):
+        with pytest.raises(GaugeError, match=r"lu: a has no single pivot 1 of size 5: row \d of"):
+            ds.grad(f, scheduler="sync", **options)(a)
+        ds.grad(lambda a: np.sum(ds.linalg.lu_factor(a)[0]), scheduler="sync", **options)(a)
+        l[2, 1] *= 1.0 - 1e-6
+        ds.grad(f, scheduler="sync", **options)(l @ u)
+
+
+def test_ties_of_row_pivots_of_complex_numbers_are_those_of_lapack(rng):
+    """|Re| + |Im| chooses: 3 ties with 2 + i, 5 with no other number of its size."""
+    for second, told in ((2.0 + 1.0j, True), (3.0 * np.exp(1j), False)):
+        a = np.array([[3.0, 1.0], [second, 5.0]])
+        with ds.degenerate("raise" if not told else "warn"):
+            f = ds.grad(lambda a: np.sum(np.abs(ds.linalg.lu(a)[2])), scheduler="sync")
+            if told:
+                with pytest.warns(GaugeWarning, match="lu: a has no single pivot 0 of size 3"):
+                    f(a)
+            else:
+                f(a)
