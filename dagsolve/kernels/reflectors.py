@@ -1,22 +1,27 @@
-"""QR and LQ factorisations by LAPACK's Householder reflectors, without the interpreter's lock.
+"""QR and LQ factorisations by Householder reflectors, without the interpreter's lock, with NumPy's signs.
 
-LAPACK factors a column-major matrix in place. For QR that is a Fortran-contiguous copy of A, and Q stays in
-it; for LQ a C-contiguous copy, which is LAPACK's Aᵀ: nothing is transposed back. The signs are those of
-`np.linalg.qr`.
+Large real matrices are factored by the wide panels of `dagsolve.kernels.wy`, row by row as NumPy has them: the
+factors are C-contiguous, and no matrix is transposed. Beside A that takes a copy of it, panels of k (m - k/2)
+items (k (n - k/2) for LQ), k = min(m, n), and then Q; the copy becomes R (L) or goes before Q is made.
+
+Others are left to LAPACK, which factors a column-major matrix in place. For QR that is a Fortran-contiguous
+copy of A, and Q stays in it; for LQ a C-contiguous copy, which is LAPACK's Aᵀ: nothing is transposed back.
 """
 
 import ctypes
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from dagsolve.kernels import lapack
+from dagsolve.kernels import lapack, wy
 from dagsolve.kernels.fortran import LETTER, routine
-from dagsolve.kernels.layouts import in_columns
+from dagsolve.kernels.layouts import in_columns, in_rows
 from dagsolve.namespace import Array
 
 SMALL = 64  # order of stacked matrices below which a call for each takes longer than its flops
+WIDE, MANY = 256, 250_000  # order and items of real matrices from which panels wider than LAPACK's pay
 
 _int = ctypes.c_int
 
@@ -24,6 +29,11 @@ _int = ctypes.c_int
 def serves(a: Array) -> bool:
     """Whether the functions here are the quickest for these matrices: NumPy's, not a stack of small ones."""
     return isinstance(a, np.ndarray) and lapack.supports(a) and (a.ndim == 2 or min(a.shape[-2:]) > SMALL)
+
+
+def in_panels(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether wide panels are the quickest for a matrix of this shape: none of a stack, real, large."""
+    return len(shape) == 2 and dtype.char in "fd" and min(shape) >= WIDE and prod(shape) >= MANY
 
 
 def on_stack(factorise: Callable[[Array], tuple[Array, ...]], a: Array) -> tuple[Array, ...]:
@@ -40,24 +50,74 @@ def on_stack(factorise: Callable[[Array], tuple[Array, ...]], a: Array) -> tuple
 
 def qr(a: Array) -> tuple[Array, Array]:
     """Q (m, k) and R (k, n) of a matrix (m, n) of LAPACK's dtypes, k = min(m, n)."""
-    work = in_columns(a)
-    tau = _factored(work)
-    r = np.triu(work[: tau.size])
-    return _unitary(work, tau), r
+    if not in_panels(a.shape, a.dtype):
+        work = in_columns(a)
+        tau = _factored(work)
+        r = np.triu(work[: tau.size])
+        return _unitary(work, tau), r
+    (m, n), work = a.shape, in_rows(a)
+    panels = list(wy.triangularised(work))
+    r = work if m <= n else np.array(work[:n])
+    del work
+    q = np.zeros((m, min(m, n)), a.dtype)
+    wy.fill_columns(panels, q)
+    return q, r
 
 
 def triangle(a: Array) -> tuple[Array]:
     """R (k, n) alone."""
+    if in_panels(a.shape, a.dtype):
+        work = in_rows(a)
+        for _ in wy.triangularised(work):
+            pass
+        return (work if a.shape[0] <= a.shape[1] else np.array(work[: a.shape[1]]),)
     work = in_columns(a)
     return (np.triu(work[: _factored(work).size]),)
 
 
 def lq(a: Array) -> tuple[Array, Array]:
     """L (m, k) and Q (k, n) of a matrix (m, n) of LAPACK's dtypes, k = min(m, n)."""
-    work = np.array(a.T, order="F")
-    tau = _factored(work)
-    l = np.tril(work[: tau.size].T)
-    return l, _unitary(work, tau).T
+    if not in_panels(a.shape, a.dtype):
+        work = np.array(a.T, order="F")
+        tau = _factored(work)
+        l = np.tril(work[: tau.size].T)
+        return l, _unitary(work, tau).T
+    (m, n), work = a.shape, in_rows(a)
+    panels = list(wy.triangularised(work.T))
+    l = work if m >= n else np.array(work[:, :m])
+    del work
+    q = np.zeros((min(m, n), n), a.dtype)
+    wy.fill_columns(panels, q.T)
+    return l, q
+
+
+def least_squares(a: Array, b: Array) -> tuple[Array, Array, Array, Array]:
+    """The first n rows of Qᵀ B, R (n, n), V below the diagonal of a matrix (m, n), and T (WIDTH, n).
+
+    For a deep real matrix a (m, n) and b (m, k) of its dtype; Q = `product` of V and T is not formed.
+    """
+    n, v, c = a.shape[1], in_rows(a), in_rows(b)
+    t = np.zeros((wy.WIDTH, n), a.dtype)
+    for k, panel in enumerate(wy.triangularised(v, keep=True)):
+        start, width = k * wy.WIDTH, panel.t.shape[0]
+        t[:width, start : start + width] = panel.t
+        panel.apply(c[start:], transposed=True)
+    return c[:n], np.triu(v[:n]), v, t
+
+
+def product(v: Array, t: Array, c: Array) -> Array:
+    """Q c (m, k) of the first n columns of Q, for V and T of `least_squares` and c (n, k)."""
+    made = np.zeros((v.shape[0], c.shape[1]), c.dtype)
+    made[: c.shape[0]] = c
+    wy.apply_all(list(wy.from_packed(v, t)), made)
+    return made
+
+
+def adjoint_product(v: Array, t: Array, c: Array) -> Array:
+    """Qᵀ c (n, k) of the first n columns of Q, for V and T of `least_squares` and c (m, k)."""
+    made = in_rows(c)
+    wy.apply_all(list(wy.from_packed(v, t)), made, transposed=True)
+    return made[: v.shape[1]]
 
 
 def pivoted_qr(a: Array) -> tuple[Array, Array, Array]:

@@ -2,11 +2,12 @@
 
 LAPACK applies reflectors 32 at a time, too few for a product of matrices to reach its speed, and its panels
 are column-major. Here a panel is as wide as pays, and what it is applied to may be row- or column-major: only
-the panel itself is copied.
+the panel itself is copied. A whole factorisation is a list of panels, panel k from row k WIDTH on.
 Reference: R. Schreiber, C. Van Loan, SIAM J. Sci. Stat. Comput. 10, 53 (1989).
 """
 
 import ctypes
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +65,70 @@ def from_reflectors(v: Array, tau: Array) -> Panel:
         b"F", b"C", _int(m), _int(b), v.ctypes.data, _int(m), tau.ctypes.data, t.ctypes.data, _int(b)
     )
     return Panel(v, t)
+
+
+def triangularised(w: Array, *, keep: bool = False) -> Iterator[Panel]:
+    """The panels that make w (m, n) upper triangular, one after the other; w becomes the triangle.
+
+    In place on a row- or column-major matrix; 2 n² (m - n/3) flops for m ≥ n, 2 m² (n - m/3) else. All panels
+    take k (m - k/2) items, k = min(m, n). Below the triangle w is zero, or V with `keep`.
+    """
+    m, n = w.shape
+    k = min(m, n)
+    for start in range(0, k, WIDTH):
+        stop = min(start + WIDTH, k)
+        panel, r = factored(w[start:, start:stop])
+        if stop < n:
+            panel.apply(w[start:, stop:], transposed=True)
+        w[start:stop, start:stop] = r + np.tril(panel.v[: stop - start], -1) if keep else r
+        w[stop:, start:stop] = panel.v[stop - start :] if keep else 0
+        yield panel
+
+
+def from_packed(w: Array, t: Array) -> list[Panel]:
+    """The panels of a deep matrix (m, n) whose V is below the diagonal of w, from their T side by side."""
+    n, panels = w.shape[1], []
+    for start in range(0, n, WIDTH):
+        stop = min(start + WIDTH, n)
+        v = _unit_trapezoid(np.array(w[start:, start:stop], order="C"))
+        panels.append(Panel(v, t[: stop - start, start:stop]))
+    return panels
+
+
+def fill_columns(panels: list[Panel], q: Array) -> None:
+    """q := the first k columns of the panels' product, q (m, k) being zero; 2 k² (m - k/3) flops.
+
+    The last panel comes first: what those before it find in q is zero above and to the left of it.
+    """
+    k = q.shape[1]
+    for start, panel in zip(_starts(panels), reversed(panels), strict=True):
+        stop = start + panel.t.shape[0]
+        if stop < k:
+            panel.apply(q[start:, stop:])
+        q[start:, start:stop] = panel.columns()
+
+
+def apply_all(panels: list[Panel], c: Array, *, transposed: bool = False) -> None:
+    """c := Q c, or Qᵀ c, in place, for the whole Q (m, m) of the panels and c (m, n); 4 m k n flops."""
+    if transposed:
+        for start, panel in zip(reversed(_starts(panels)), panels, strict=True):
+            panel.apply(c[start:], transposed=True)
+    else:
+        for start, panel in zip(_starts(panels), reversed(panels), strict=True):
+            panel.apply(c[start:])
+
+
+def _starts(panels: list[Panel]) -> list[int]:
+    """First rows of the panels, the last one's first."""
+    return [WIDTH * k for k in reversed(range(len(panels)))]
+
+
+def multiply(v: Array, tau: Array, c: Array) -> None:
+    """c := H₁ … H_k c in place, for c (m, n), with reflectors as LAPACK leaves them in v (m, k ≤ m)."""
+    starts = range(0, tau.size, WIDTH)
+    for start in reversed(starts):
+        here = slice(start, start + WIDTH)
+        from_reflectors(v[start:, here], tau[here]).apply(c[start:])
 
 
 def _unit_trapezoid(v: Array) -> Array:
