@@ -114,7 +114,7 @@ def refuse_infinite(xp: Namespace, who: str, a: Array) -> None:
         )
 
 
-def refuse_singular(xp: Namespace, who: str, packed: Array, p: Array) -> None:
+def refuse_singular(xp: Namespace, who: str, packed: Array, p: Array, of: str = "row") -> None:
     """Raises FactorisationError, beginning with `who`, for square factors with a pivot that is zero, or is
     what rounding left of zero: u_kk = a_kk - Σ l_kj u_jk is rounding up to 8 √n ε of Σ |l_kj u_jk|.
 
@@ -128,11 +128,12 @@ def refuse_singular(xp: Namespace, who: str, packed: Array, p: Array) -> None:
     bad = pivots <= _rounding(xp, pivots) * beside
     if xp.any(bad):
         *batch, k = (int(found[0]) for found in xp.nonzero(bad))
-        row, size = int(p[(*batch, k)]), float(pivots[(*batch, k)])
-        told = f", rounding beside the {float(beside[(*batch, k)]):.3g} that it is left of" if size else ""
+        line, size = int(p[(*batch, k)]), float(pivots[(*batch, k)])
+        left_of = float(beside[(*batch, k)])
+        told = f", rounding beside the {left_of:.3g} that it is left of" if size else ""
         raise FactorisationError(
-            f"{who}: {_matrix(packed, batch)} is singular: pivot {k} (of row {row}) has size {size:.3g}{told};"
-            " remove dependent rows, add a small multiple of the identity, or use lstsq"
+            f"{who}: {_matrix(packed, batch)} is singular: pivot {k} (of {of} {line}) has size {size:.3g}"
+            f"{told}; remove dependent {of}s, add a small multiple of the identity, or use lstsq"
         )
 
 

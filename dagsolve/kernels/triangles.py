@@ -57,3 +57,17 @@ def add_transpose(a: Array) -> None:
             below += above.T
             above[...] = below.T
         a[own, own] += a[own, own].T.copy()
+
+
+def complete(a: Array, *, lower: bool = True) -> None:
+    """Makes a NumPy matrix (n, n) Hermitian, in place, of the triangle that `lower` names."""
+    known = a if lower else a.T
+    n = a.shape[0]
+    for start in range(0, n, STRIP):
+        own = slice(start, min(start + STRIP, n))
+        for other in range(0, start, STRIP):
+            across = slice(other, other + STRIP)
+            np.conjugate(known[own, across].T, out=known[across, own])
+        corner = known[own, own]
+        i, j = np.tril_indices(corner.shape[0], -1)
+        corner[j, i] = np.conjugate(corner[i, j])

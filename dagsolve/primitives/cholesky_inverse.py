@@ -18,6 +18,7 @@ import numpy as np
 
 from dagsolve.kernels import lapack
 from dagsolve.kernels.dense import adjoint, hermitian
+from dagsolve.kernels.layouts import in_rows
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.solve_triangular import SMALL, refuse_singular, solve_triangular
@@ -40,9 +41,9 @@ def forward_kernel(xp: Namespace, l: Array, *, lower: bool = True) -> Array:
     if stacked_small or not (xp is np and lapack.supports(l)):
         return forward(xp, l, lower=lower)
     refuse_singular(xp, l, who="cholesky_inverse", name="l")
-    y = np.empty_like(l, order="C")
+    y = in_rows(l)
     for index in np.ndindex(*l.shape[:-2]):
-        y[index] = lapack.potri(lapack.columns(l[index]), lower=lower)
+        lapack.positive_inverse(y[index], lower=lower)
     return y
 
 

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from dagsolve.kernels.column_lu import lu_by_columns
 from dagsolve.kernels.dense import adjoint, factored
-from dagsolve.kernels.lu import lu_packed, parity, refuse_infinite, small_pivots
+from dagsolve.kernels.lu import parity, refuse_infinite, small_pivots
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.inverse import inv, lu_kernel
@@ -55,7 +56,7 @@ def cost(operands: Specs, results: Specs) -> Cost:
 
 def adjugate_forward(xp: Namespace, a: Array) -> Array:
     n = a.shape[-1]
-    packed, p = lu_packed(xp, "adjugate", a)
+    packed, p = lu_by_columns(xp, "adjugate", a)
     if not packed.size:
         return packed
     pivots = xp.linalg.diagonal(packed)

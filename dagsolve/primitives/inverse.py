@@ -1,10 +1,11 @@
 """Inverses of square matrices.
 
     inv(a)              Y = A⁻¹
-    lu_inverse(lu, p)   Y = A⁻¹ from the packed factors of A[p] = L U (see `dagsolve.kernels.lu`)
+    lu_inverse(lu, p)   Y = A⁻¹ from packed factors A[:, p] = L U, whose derivatives are those in
+                        `dagsolve.primitives.column_lu`
 
-    pushforward    Ẏ = -Y Ȧ Y,       with Ȧ[p] = L̇ U + L U̇ for the factors
-    pullback       Ā = -Yᴴ Ȳ Yᴴ,     and L̄ = stril(Ā[p] Uᴴ), Ū = triu(Lᴴ Ā[p])
+    pushforward    Ẏ = -Y Ȧ Y
+    pullback       Ā = -Yᴴ Ȳ Yᴴ
 
 A matrix with a pivot that is zero raises FactorisationError. A solution of a system by `solve` takes a third
 of the flops of an inverse and is more accurate.
@@ -18,13 +19,13 @@ import numpy as np
 
 from dagsolve.errors import FactorisationError
 from dagsolve.kernels import lapack
+from dagsolve.kernels.column_lu import lu_by_columns
 from dagsolve.kernels.dense import adjoint, factored
-from dagsolve.kernels.lu import SMALL, lu_packed, refuse_infinite, refuse_singular
+from dagsolve.kernels.lu import SMALL, refuse_infinite, refuse_singular
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
-from dagsolve.primitives.lu import lu_solved, well_posed
-from dagsolve.primitives.permutation import permute_rows
-from dagsolve.primitives.triangle_product import triangle_product
+from dagsolve.primitives.column_lu import column_solved, matrix_tangent, packed_cotangent
+from dagsolve.primitives.lu import well_posed
 from dagsolve.sampling import random_triangular
 from dagsolve.specs import Spec, broadcast_shapes, spec
 
@@ -34,10 +35,10 @@ def forward(xp: Namespace, a: Array) -> Array:
     try:
         (y,) = factored(xp, "inv", a, lambda: xp.linalg.inv(a), "cannot be inverted in its precision")
     except FactorisationError:
-        refuse_singular(xp, "inv", *lu_packed(xp, "inv", a))  # says which pivot it was
+        refuse_singular(xp, "inv", *lu_by_columns(xp, "inv", a), of="column")  # says which pivot it was
         raise
     if a.size and _may_be_singular(xp, a, y):
-        refuse_singular(xp, "inv", *lu_packed(xp, "inv", a))
+        refuse_singular(xp, "inv", *lu_by_columns(xp, "inv", a), of="column")
     return y
 
 
@@ -56,8 +57,8 @@ def forward_kernel(xp: Namespace, a: Array) -> Array:
     """By LAPACK, a matrix of the stack at a time."""
     if a.shape[-1] <= SMALL or not (xp is np and lapack.supports(a)):
         return forward(xp, a)
-    packed, p = lu_packed(xp, "inv", a)
-    return lu_kernel(xp, packed, p, who="inv")
+    packed, p = lu_by_columns(xp, "inv", a)
+    return lu_kernel(xp, packed, p, who="inv", of="column")
 
 
 def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Array:
@@ -76,21 +77,24 @@ def cost(operands: Specs, results: Specs) -> Cost:
     return Cost(flops, 2 * flops, results[0].size)
 
 
-def lu_forward(xp: Namespace, lu: Array, p: Array) -> Array:
-    refuse_singular(xp, "lu_inverse", lu, p)
-    return lu_solved(lu, p, xp.eye(lu.shape[-1], dtype=lu.dtype))
+def lu_forward(xp: Namespace, lu: Array, p: Array, *, who: str = "lu_inverse", of: str = "row") -> Array:
+    """`of` names what p permutes in the user's matrix: rows, where the factors are those of its adjoint."""
+    refuse_singular(xp, who, lu, p, of)
+    return column_solved(lu, p, xp.eye(lu.shape[-1], dtype=lu.dtype))
 
 
-def lu_kernel(xp: Namespace, lu: Array, p: Array, *, who: str = "lu_inverse") -> Array:
+def lu_kernel(xp: Namespace, lu: Array, p: Array, *, who: str = "lu_inverse", of: str = "row") -> Array:
     """By LAPACK, a matrix of the stack at a time: two thirds of the flops of solving for the unit vectors."""
     if not (xp is np and lapack.supports(lu)):
-        return lu_forward(xp, lu, p)
-    refuse_singular(xp, who, lu, p)
+        return lu_forward(xp, lu, p, who=who, of=of)
+    refuse_singular(xp, who, lu, p, of)
+    if lu.ndim == 2 and p.ndim == 1:
+        return lapack.inverted(lu, p)
     lead = broadcast_shapes(lu.shape[:-2], p.shape[:-1])
     each, each_p = np.broadcast_to(lu, (*lead, *lu.shape[-2:])), np.broadcast_to(p, (*lead, p.shape[-1]))
     y = np.empty((*lead, *lu.shape[-2:]), lu.dtype)
     for index in np.ndindex(*lead):
-        y[index] = lapack.getri(lapack.columns(each[index]), each_p[index])
+        y[index] = lapack.inverted(each[index], each_p[index])
     return y
 
 
@@ -103,9 +107,7 @@ def lu_pushforward(xp: Namespace, saved: Saved, tangents: tuple[Array | None, ..
     lu_dot, _ = tangents
     if lu_dot is None:
         return None
-    below, unit = xp.tril(saved.lu, k=-1), xp.eye(saved.lu.shape[-1], dtype=saved.lu.dtype)
-    moved = xp.matmul(xp.tril(lu_dot, k=-1), xp.triu(saved.lu)) + xp.matmul(below + unit, xp.triu(lu_dot))
-    a_dot = permute_rows(moved, saved.p, inverse=True)
+    a_dot = matrix_tangent(xp, saved.lu, saved.p, lu_dot)
     return -xp.matmul(saved.y, xp.matmul(a_dot, saved.y))
 
 
@@ -113,11 +115,7 @@ def lu_pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted)
     (y_bar,) = cotangents
     turned = adjoint(xp, saved.y)
     a_bar = -xp.matmul(turned, xp.matmul(y_bar, turned))
-    g = permute_rows(a_bar, saved.p, inverse=False)
-    below, unit = xp.tril(saved.lu, k=-1), xp.eye(saved.lu.shape[-1], dtype=saved.lu.dtype)
-    lower = triangle_product(g, adjoint(xp, xp.triu(saved.lu)), lower=True, strict=True)
-    upper = triangle_product(adjoint(xp, below + unit), g, lower=False, strict=False)
-    return (lower + upper,)
+    return (packed_cotangent(xp, saved.lu, saved.p, a_bar),)
 
 
 def lu_cost(operands: Specs, results: Specs) -> Cost:
@@ -135,8 +133,9 @@ def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
 
 def lu_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     for batch, n, dtype in (((), 5, float), ((), 1, float), ((2,), 3, float), ((), 3, complex)):
-        l = 0.5 * np.tril(random_triangular(rng, *batch, n=n, dtype=dtype), -1)
-        yield l + random_triangular(rng, *batch, n=n, lower=False, dtype=dtype), rng.permutation(n)
+        u = 0.5 * np.triu(random_triangular(rng, *batch, n=n, lower=False, dtype=dtype), 1)
+        packed = u + random_triangular(rng, *batch, n=n, dtype=dtype)
+        yield packed, rng.permutation(n)
 
 
 inv = Primitive(

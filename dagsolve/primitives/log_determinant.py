@@ -3,9 +3,9 @@
     pushforward    l̇ = Re t,  ṡ = i s Im t,   t = tr(A⁻¹ Ȧ)
     pullback       Ā = (l̄ + i Im(s* s̄)) A⁻ᴴ,       s* the conjugate of s
 
-so that a real sign has no derivative. A⁻ᴴ is made from the stored factors. They are results with a
-derivative, that of `lu`: a second derivative goes through it. A singular matrix has s = 0, l = -∞, and no
-derivative (FactorisationError).
+so that a real sign has no derivative. A⁻ᴴ is made from the stored factors of Aᴴ
+(`dagsolve.kernels.column_lu`). They are results with a derivative of their own: a second derivative goes
+through it. A singular matrix has s = 0, l = -∞, and no derivative (FactorisationError).
 Reference: M. B. Giles, Numerical Analysis report 08/01, Oxford (2008), for the real case.
 """
 
@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from dagsolve.kernels.column_lu import lu_of_adjoint
 from dagsolve.kernels.dense import adjoint, is_complex, total
-from dagsolve.kernels.lu import lu_packed, parity
+from dagsolve.kernels.lu import parity
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
+from dagsolve.primitives.column_lu import column_solved, matrix_cotangent, packed_tangent
 from dagsolve.primitives.inverse import lu_inverse
-from dagsolve.primitives.lu import lu_solved, packed_cotangent, packed_tangent, well_posed
+from dagsolve.primitives.lu import well_posed
 from dagsolve.primitives.solve import extra_axes, zeros_behind
 from dagsolve.specs import Spec, spec
 
@@ -27,8 +29,9 @@ Maybe = Array | None
 
 
 def forward(xp: Namespace, a: Array) -> Arrays:
-    packed, p = lu_packed(xp, "slogdet", a)
+    packed, p = lu_of_adjoint(xp, "slogdet", a)
     pivots = xp.linalg.diagonal(packed)
+    pivots = xp.conj(pivots) if is_complex(pivots) else pivots
     size = xp.abs(pivots)
     zero = size == 0
     one = xp.ones_like(size)
@@ -48,28 +51,29 @@ def specs(a: Spec) -> Specs:
 
 def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> tuple[Maybe, ...]:
     (a_dot,) = tangents
-    trace = xp.sum(xp.linalg.diagonal(lu_solved(saved.lu, saved.p, a_dot)), axis=-1)
-    lu_dot = packed_tangent(xp, saved.lu, saved.p, a_dot)
+    moved = column_solved(saved.luh, saved.p, a_dot, transposed=True)
+    trace = xp.sum(xp.linalg.diagonal(moved), axis=-1)
+    luh_dot = packed_tangent(xp, saved.luh, saved.p, adjoint(xp, a_dot))
     if not is_complex(trace):
-        return None, trace, lu_dot, None
-    return saved.sign * (1j * xp.imag(trace)), xp.real(trace), lu_dot, None
+        return None, trace, luh_dot, None
+    return saved.sign * (1j * xp.imag(trace)), xp.real(trace), luh_dot, None
 
 
 def pullback(xp: Namespace, saved: Saved, cotangents: tuple[Maybe, ...], wanted: Wanted) -> Arrays:
-    sign_bar, log_bar, lu_bar, _ = cotangents
+    sign_bar, log_bar, luh_bar, _ = cotangents
     turn = None
-    if sign_bar is not None and is_complex(saved.lu):
+    if sign_bar is not None and is_complex(saved.luh):
         turn = 1j * xp.imag(xp.conj(saved.sign) * sign_bar)[..., None, None]
     scale = total(None if log_bar is None else log_bar[..., None, None], turn)
     parts: list[Maybe] = []
     if scale is not None:
-        parts.append(scale * adjoint(xp, lu_inverse(saved.lu, saved.p)))
-    if lu_bar is not None:
-        parts.append(packed_cotangent(xp, saved.lu, saved.p, lu_bar))
+        parts.append(scale * lu_inverse(saved.luh, saved.p))
+    if luh_bar is not None:
+        parts.append(adjoint(xp, matrix_cotangent(xp, saved.luh, saved.p, luh_bar)))
     a_bar = total(*parts)
     if a_bar is None:
         a_bar = zeros_behind(
-            xp, extra_axes(saved, ("sign", "logabsdet", "lu", "p"), cotangents), saved.specs["a"]
+            xp, extra_axes(saved, ("sign", "logabsdet", "luh", "p"), cotangents), saved.specs["a"]
         )
     return (a_bar,)
 
@@ -90,11 +94,11 @@ def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
 
 slogdet = Primitive(
     "slogdet",
-    "a(n,n) -> sign, logabsdet, lu(n,n), p(n)",
+    "a(n,n) -> sign, logabsdet, luh(n,n), p(n)",
     forward,
     pushforward,
     pullback,
-    saves={"a": ("sign", "lu", "p")},
+    saves={"a": ("sign", "luh", "p")},
     specs=specs,
     cost=cost,
     examples=examples,

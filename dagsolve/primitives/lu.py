@@ -146,29 +146,6 @@ def pullback_kernel(xp: Namespace, saved: Saved, cotangents: tuple[Maybe, ...], 
     return (permute_rows(cotangent, saved.p, inverse=True),)
 
 
-def packed_tangent(xp: Namespace, packed: Array, p: Array, a_dot: Array) -> Array:
-    """Tangent of packed square factors, as `dagsolve.kernels.lu` packs them."""
-    right = divided_right(packed, permute_rows(a_dot, p, inverse=False))
-    f = divided_left(packed, right)
-    below = xp.tril(f, k=-1)
-    return xp.matmul(xp.tril(packed, k=-1), below) + below + xp.matmul(xp.triu(f), xp.triu(packed))
-
-
-def packed_cotangent(xp: Namespace, packed: Array, p: Array, packed_bar: Array) -> Array:
-    """Ā from the cotangent of packed square factors."""
-    l = xp.tril(packed, k=-1) + xp.eye(packed.shape[-1], dtype=packed.dtype)
-    return permute_rows(_permuted(xp, l, xp.triu(packed), packed_bar, packed_bar), p, inverse=True)
-
-
-def lu_solved(packed: Array, p: Array, b: Array, *, transposed: bool = False) -> Array:
-    """A⁻¹ B, or A⁻ᴴ B if `transposed`, from the packed factors of A[p]."""
-    if not transposed:
-        half = divided_left(packed, permute_rows(b, p, inverse=False))
-        return solve_triangular(packed, half, lower=False, transposed=False, right=False, unit_diagonal=False)
-    half = solve_triangular(packed, b, lower=False, transposed=True, right=False, unit_diagonal=False)
-    return permute_rows(divided_left(packed, half, transposed=True), p, inverse=True)
-
-
 def cost(operands: Specs, results: Specs) -> Cost:
     m, n = operands[0].shape[-2:]
     stack = operands[0].size / (m * n) if m * n else 0.0

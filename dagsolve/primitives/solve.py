@@ -1,12 +1,12 @@
 """Solution of a square system, X = A⁻¹ B, or X = A⁻ᴴ B if `transposed`; the LU factors come with it.
 
-The factors (packed, and the permutation of rows; see `dagsolve.kernels.lu`) are what the adjoint solves with:
-A is factored once for a value and its gradient. With B̄ the solution of the adjoint system,
+The factors A[p] = L U (packed, their adjoint; see `dagsolve.kernels.column_lu`) are what the adjoint solves
+with: A is factored once for a value and its gradient. With B̄ the solution of the adjoint system,
 
     pushforward    Ẋ = A⁻¹ (Ḃ - Ȧ X),        or A⁻ᴴ (Ḃ - Ȧᴴ X)
     pullback       B̄ = A⁻ᴴ X̄,  Ā = -B̄ Xᴴ,    or B̄ = A⁻¹ X̄,  Ā = -X B̄ᴴ
 
-The factors are results with a derivative, that of `lu`: a second derivative goes through it.
+The factors are results with a derivative of their own: a second derivative goes through it.
 Reference: M. B. Giles, Numerical Analysis report 08/01, Oxford (2008).
 """
 
@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from dagsolve.kernels import lapack
+from dagsolve.kernels.column_lu import lu_of_adjoint
 from dagsolve.kernels.dense import adjoint, total
-from dagsolve.kernels.lu import SMALL, lu_packed, refuse_singular
+from dagsolve.kernels.lu import SMALL, refuse_singular
 from dagsolve.namespace import Array, Arrays, Namespace, native_dtype
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted, fit
-from dagsolve.primitives.lu import lu_solved, packed_cotangent, packed_tangent, well_posed
+from dagsolve.primitives.column_lu import column_solved, matrix_cotangent, packed_tangent
+from dagsolve.primitives.lu import well_posed
 from dagsolve.sampling import random_array
 from dagsolve.specs import Spec, broadcast_shapes, spec
 
@@ -28,9 +30,9 @@ Maybe = Array | None
 
 
 def forward(xp: Namespace, a: Array, b: Array, *, transposed: bool = False) -> Arrays:
-    packed, p = lu_packed(xp, "solve", a)
+    packed, p = lu_of_adjoint(xp, "solve", a)
     refuse_singular(xp, "solve", packed, p)
-    return lu_solved(packed, p, b, transposed=transposed), packed, p
+    return column_solved(packed, p, b, transposed=not transposed), packed, p
 
 
 def forward_kernel(xp: Namespace, a: Array, b: Array, *, transposed: bool = False) -> Arrays:
@@ -38,17 +40,16 @@ def forward_kernel(xp: Namespace, a: Array, b: Array, *, transposed: bool = Fals
     stacked_small = a.ndim > 2 and a.shape[-1] <= SMALL  # one call for the whole stack
     if stacked_small or not (xp is np and lapack.supports(a, b)):
         return forward(xp, a, b, transposed=transposed)
-    packed, p = lu_packed(xp, "solve", a)
+    packed, p = lu_of_adjoint(xp, "solve", a)
     refuse_singular(xp, "solve", packed, p)
     if a.ndim == b.ndim == 2:
-        return lapack.getrs(packed, p, b, transposed=transposed), packed, p
+        return lapack.solved(packed, p, b, transposed=not transposed), packed, p
     lead = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     x = np.empty((*lead, *b.shape[-2:]), b.dtype)
     each_b = np.broadcast_to(b, x.shape)
     each, each_p = np.broadcast_to(packed, (*lead, *a.shape[-2:])), np.broadcast_to(p, (*lead, a.shape[-1]))
     for index in np.ndindex(*lead):
-        one = np.asfortranarray(each[index])
-        x[index] = lapack.getrs(one, each_p[index], each_b[index], transposed=transposed)
+        x[index] = lapack.solved(each[index], each_p[index], each_b[index], transposed=not transposed)
     return x, packed, p
 
 
@@ -69,24 +70,27 @@ def pushforward(
     moved = None
     if a_dot is not None:
         moved = -xp.matmul(adjoint(xp, a_dot) if transposed else a_dot, saved.x)
-    x_dot = lu_solved(saved.lu, saved.p, total(b_dot, moved), transposed=transposed)
-    return x_dot, None if a_dot is None else packed_tangent(xp, saved.lu, saved.p, a_dot), None
+    x_dot = column_solved(saved.luh, saved.p, total(b_dot, moved), transposed=not transposed)
+    if a_dot is None:
+        return x_dot, None, None
+    return x_dot, packed_tangent(xp, saved.luh, saved.p, adjoint(xp, a_dot)), None
 
 
 def pullback(
     xp: Namespace, saved: Saved, cotangents: tuple[Maybe, ...], wanted: Wanted, *, transposed: bool = False
 ) -> Arrays:
-    x_bar, lu_bar, _ = cotangents
-    extra = extra_axes(saved, ("x", "lu", "p"), cotangents)
+    x_bar, luh_bar, _ = cotangents
+    extra = extra_axes(saved, ("x", "luh", "p"), cotangents)
     found: dict[str, Maybe] = {"a": None, "b": None}
     if x_bar is not None:
-        b_bar = found["b"] = lu_solved(saved.lu, saved.p, x_bar, transposed=not transposed)
+        b_bar = found["b"] = column_solved(saved.luh, saved.p, x_bar, transposed=transposed)
         if "a" in wanted:
             left, right = (saved.x, b_bar) if transposed else (b_bar, saved.x)
-            product = -xp.matmul(left, adjoint(xp, right))
+            product = xp.matmul(-left, adjoint(xp, right))
             found["a"] = fit(xp, product, len(extra), saved.specs["a"])
-    if lu_bar is not None and "a" in wanted:
-        found["a"] = total(found["a"], packed_cotangent(xp, saved.lu, saved.p, lu_bar))
+    if luh_bar is not None and "a" in wanted:
+        of_factors = adjoint(xp, matrix_cotangent(xp, saved.luh, saved.p, luh_bar))
+        found["a"] = total(found["a"], of_factors)
     return tuple(
         zeros_behind(xp, extra, saved.specs[name]) if found[name] is None else found[name] for name in wanted
     )
@@ -127,11 +131,11 @@ def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
 
 solve = Primitive(
     "solve",
-    "a(n,n), b(n,k) -> x(n,k), lu(n,n), p(n)",
+    "a(n,n), b(n,k) -> x(n,k), luh(n,n), p(n)",
     forward,
     pushforward,
     pullback,
-    saves={"a": ("x", "lu", "p"), "b": ("lu", "p")},
+    saves={"a": ("x", "luh", "p"), "b": ("luh", "p")},
     specs=specs,
     forward_kernel=forward_kernel,
     cost=cost,

@@ -33,7 +33,7 @@ def test_inverse(shape, dtype, rng):
 def test_singular_matrix_is_named(order, dtype):
     a = np.stack([np.eye(order), np.diag(np.arange(order) != 2)]).astype(dtype)
     with pytest.raises(
-        FactorisationError, match=r"inv: a\[1\] .* is singular: pivot 2 \(of row 2\) has size 0"
+        FactorisationError, match=r"inv: a\[1\] .* is singular: pivot 2 \(of column 2\) has size 0"
     ):
         inv(a)
     a[0, 1, 1] = np.nan

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import FactorisationError, ShapeError
+from dagsolve.kernels.dense import adjoint
 from dagsolve.linalg.tiled import elimination
 from dagsolve.linalg.tiled.anchors import anchored, labelled, part
 from dagsolve.linalg.tiled.elimination import Factors, factorised, tall_columns, updated
@@ -34,10 +35,11 @@ def lu(a: Any) -> tuple[Any, Any, Any]:
 
 
 def solve(a: Any, b: Any, transposed: bool = False) -> tuple[Any, Any, Any]:
-    """(X, LU, p) with A X = B, or Aᴴ X = B if transposed, for Dask matrices (n, n) and (n, k).
+    """(X, LUᴴ, p) with A X = B, or Aᴴ X = B if transposed, for Dask matrices (n, n) and (n, k).
 
-    X has the chunks of A's columns and B's columns; LU holds L below U's diagonal. Raises ShapeError for
-    shapes that do not fit; FactorisationError at run time where A is singular or holds NaN.
+    X has the chunks of A's columns and B's columns; LUᴴ is the adjoint of what holds L below U's diagonal.
+    Raises ShapeError for shapes that do not fit; FactorisationError at run time where A is singular or holds
+    NaN.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[0] != a.shape[1] or a.shape[0] != b.shape[0]:
         raise ShapeError(f"solve: a must have shape (n, n) and b (n, k), got {a.shape} and {b.shape}")
@@ -87,7 +89,7 @@ def inv(a: Any) -> Any:
 
 
 def slogdet(a: Any) -> tuple[Any, Any, Any, Any]:
-    """(sign, log |det A|, LU, p) of a Dask matrix (n, n); a singular one has sign 0, logarithm -∞."""
+    """(sign, log |det A|, LUᴴ, p) of a Dask matrix (n, n); a singular one has sign 0, logarithm -∞."""
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise ShapeError(f"slogdet: a must have shape (n, n), got {a.shape}")
     factors = factorised("slogdet", a)
@@ -207,26 +209,27 @@ def _upper(factors: Factors) -> Any:
 
 
 def _packed(factors: Factors) -> Any:
-    """L below U's diagonal, of a square matrix; chunks of whole columns."""
+    """Adjoint of L below U's diagonal, of a square matrix; chunks of whole rows."""
     n, dtype = sum(factors.cuts), factors.l[0].dtype
     loop = TileLoop("lu_packed", factors.array)
     made: Grid = {}
     for k, width in enumerate(factors.cuts):
-        function = partial(_packed_column, step=k)
+        function = partial(_packed_row, step=k)
         upper = [factors.u[i, k] for i in range(k + 1)]
-        made[0, k] = loop.task(
-            "column", function, (*upper, factors.l[k], *factors.p[k + 1 :]), spec((n, width), dtype)
+        made[k, 0] = loop.task(
+            "row", function, (*upper, factors.l[k], *factors.p[k + 1 :]), spec((width, n), dtype)
         )
-    return loop.array(made, ((n,), factors.cuts), dtype)
+    return loop.array(made, (factors.cuts, (n,)), dtype)
 
 
-def _packed_column(*reads: Array, step: int) -> Array:
+def _packed_row(*reads: Array, step: int) -> Array:
     upper, (l, *later) = reads[: step + 1], reads[step + 1 :]
     xp = namespace_of(*reads)
     l = xp.tril(elimination.lower_column(l, *later, above=0), k=-1)
     width = l.shape[1]
     own = l[:width] + upper[-1]
-    return xp.concat([*upper[:-1], own, *([l[width:]] if l.shape[0] > width else [])], axis=0)
+    column = xp.concat([*upper[:-1], own, *([l[width:]] if l.shape[0] > width else [])], axis=0)
+    return adjoint(xp, column)
 
 
 def _sign_and_log(u: Array, p: Array) -> tuple[Array, Array]:
