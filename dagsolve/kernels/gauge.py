@@ -5,20 +5,36 @@ positive, so that a factor is the same whichever library computed it. Values so 
 not defined, only the space that they span, count as equal, and what would be divided by their gap is zero.
 """
 
+import numpy as np
+
 from dagsolve.kernels.dense import is_complex
 from dagsolve.namespace import Array, Namespace
 
 NEARLY_LARGEST = 0.99  # entries this close to the largest count as equal: rounding must not choose the sign
+COLUMNS = 32  # of a matrix whose signs are chosen at a time, so that they stay in the cache
 DISTINCT = 0.75  # power of the rounding unit: relative gaps up to this count as none
 
 
 def phase(xp: Namespace, v: Array) -> Array:
     """Numbers of magnitude one that turn the columns of v (..., m, n) into the convention, (..., 1, n)."""
+    if type(v) is np.ndarray and v.ndim == 2 and v.size and not is_complex(v):
+        return signs(v)[None]
     chosen = pivot(xp, v)
     if is_complex(v):
         return xp.conj(chosen) / xp.abs(chosen)
     one = xp.ones_like(chosen)
     return xp.where(chosen < 0, -one, one)
+
+
+def signs(v: Array) -> Array:
+    """The phases of the columns of a real NumPy matrix (m, n), m ≥ 1: 1 or -1, (n,)."""
+    made = np.ones(v.shape[1], v.dtype)
+    for start in range(0, v.shape[1], COLUMNS):
+        rows = v[:, start : start + COLUMNS].T
+        size = np.abs(rows)
+        first = np.argmax(size >= NEARLY_LARGEST * size.max(axis=1, keepdims=True), axis=1)
+        made[start : start + COLUMNS][rows[np.arange(first.size), first] < 0] = -1
+    return made
 
 
 def choice(xp: Namespace, v: Array) -> Array:

@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.kernels import choices, gauge
+from dagsolve.kernels import choices, gauge, symmetric
 from dagsolve.kernels.dense import adjoint, copyltu, factored, is_complex, phi, total
+from dagsolve.kernels.reflectors import on_stack
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.settled import settled_skew
@@ -40,6 +41,19 @@ def forward(xp: Namespace, a: Array) -> Arrays:
     if not v.size:
         return w, v
     return w, v * gauge.phase(xp, v)
+
+
+def forward_kernel(xp: Namespace, a: Array) -> Arrays:
+    """Large real matrices by reflectors a panel at a time; V of one matrix is Fortran-contiguous."""
+    if not (xp is np and symmetric.serves(a)):
+        return forward(xp, a)
+    return factored(xp, "eigh", a, lambda: on_stack(_vectors, a))
+
+
+def _vectors(a: Array) -> Arrays:
+    w, v = symmetric.eigh(a)
+    v *= gauge.signs(v)
+    return w, v
 
 
 def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
@@ -95,6 +109,7 @@ eigh = Primitive(
     pushforward,
     pullback,
     saves={"a": ("w", "v")},
+    forward_kernel=forward_kernel,
     cost=cost,
     examples=examples,
 )

@@ -29,8 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.kernels import choices, gauge
+from dagsolve.kernels import choices, gauge, singular
 from dagsolve.kernels.dense import adjoint, factored, is_complex, total
+from dagsolve.kernels.reflectors import on_stack
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.settled import settled_skew
@@ -46,6 +47,21 @@ def forward(xp: Namespace, a: Array) -> Arrays:
     turn = gauge.phase(xp, u)
     back = xp.conj(turn) if is_complex(turn) else turn
     return u * turn, s, xp.matrix_transpose(back) * vh
+
+
+def forward_kernel(xp: Namespace, a: Array) -> Arrays:
+    """Large real matrices by reflectors a panel at a time."""
+    if not (xp is np and singular.serves(a)):
+        return forward(xp, a)
+    return factored(xp, "svd", a, lambda: on_stack(_vectors, a))
+
+
+def _vectors(a: Array) -> Arrays:
+    u, s, vh = singular.svd(a)
+    turn = gauge.signs(u)
+    u *= turn
+    vh *= turn[:, None]
+    return u, s, vh
 
 
 def specs(a: Spec) -> Specs:
@@ -185,6 +201,7 @@ svd = Primitive(
     pullback,
     saves={"a": ("u", "s", "vh")},
     specs=specs,
+    forward_kernel=forward_kernel,
     cost=cost,
     examples=examples,
 )
