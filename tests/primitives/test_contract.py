@@ -52,13 +52,29 @@ STACKED = [
     if any(case.values[0].parsed.core_ndims)
     and (case.values[0].specs is None or len(case.values[0].results) > 1)
 ]
+ARRANGING = [
+    case
+    for case in DIFFERENTIABLE
+    if case.values[0].name
+    in {
+        "reshape",
+        "transpose",
+        "broadcast_to",
+        "concatenate",
+        "getitem",
+        "place",
+        "take",
+        "add_at",
+        "add_along",
+    }
+]
 SEVERAL = [case for case in DIFFERENTIABLE if len(case.values[0].results) > 1]
-SMALL: dict[
-    str, Any
-] = {}  # the first example of each primitive that is small enough for differences of derivatives
+SMALL: dict[str, Any] = {}  # the first example of each primitive that is small enough for second differences
+TWICE = []  # all that are; those behind the first are slow together
 for case in DIFFERENTIABLE:
     if sum(map(np.size, case.values[1])) <= 60:
-        SMALL.setdefault(case.values[0].name, case)
+        first = SMALL.setdefault(case.values[0].name, case) is case
+        TWICE.append(pytest.param(*case.values, id=case.id, marks=() if first else pytest.mark.slow))
 
 
 class Call:
@@ -200,13 +216,36 @@ def test_cotangents_have_the_specs_of_operands_behind_extra_axes(primitive, oper
 def test_single_precision_agrees_with_double(primitive, operands, params, rng):
     call = Call(primitive, operands, params)
     single = Call(primitive, tuple(map(lowered, operands)), params)
-    cotangents = call.draw_cotangents(rng)
+    cotangents, tangents = call.draw_cotangents(rng), call.draw_tangents(rng)
     low = tuple(y_bar.astype(s.dtype) for y_bar, s in zip(cotangents, single.result_specs, strict=True))
-    for expected, x_bar, name in zip(call.pull(cotangents), single.pull(low), call.wanted, strict=True):
+    pulled = zip(call.pull(cotangents), single.pull(low), call.wanted, strict=True)
+    low = tuple(x_dot if x_dot is None else lowered(x_dot) for x_dot in tangents)
+    pushed = zip(call.push(tangents), single.push(low), primitive.results, strict=True)
+    for expected, found, name in (*pulled, *pushed):
         if expected is not None:
-            assert x_bar.dtype == single.specs[name].dtype
+            assert found.dtype == single.specs[name].dtype
             scale = max(1.0, float(np.max(np.abs(expected), initial=0)))
-            np.testing.assert_allclose(x_bar, expected, rtol=1e-4, atol=1e-4 * scale)
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize(("primitive", "operands", "params"), ARRANGING)
+def test_arrangements_of_complex_numbers_are_those_of_their_parts(primitive, operands, params, rng):
+    """What only moves numbers, in either direction: no part is dropped, none conjugated."""
+    other = tuple(
+        x if spec_of(x).dtype.kind not in "fc" else x[..., ::-1] if np.ndim(x) else -x for x in operands
+    )
+    mixed = tuple(
+        x + 1j * y if spec_of(x).dtype.kind == "f" else x for x, y in zip(operands, other, strict=True)
+    )
+    calls = [Call(primitive, xs, params) for xs in (operands, other, mixed)]
+    for real, imaginary, both in zip(*(call.results for call in calls), strict=True):
+        np.testing.assert_array_equal(both, real + 1j * imaginary)
+    pushed, pulled = [call.push for call in calls], [call.pull for call in calls]
+    for draws, maps in ((Call.draw_tangents, pushed), (Call.draw_cotangents, pulled)):
+        u, v = draws(calls[0], rng), draws(calls[0], rng)
+        w = tuple(a if a is None else a + 1j * b for a, b in zip(u, v, strict=True))
+        for real, imaginary, both in zip(maps[0](u), maps[1](v), maps[2](w), strict=True):
+            np.testing.assert_allclose(both, real + 1j * imaginary, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize(("primitive", "operands", "params"), DIFFERENTIABLE)
@@ -320,9 +359,7 @@ def test_absent_cotangents_are_zero(primitive, operands, params, rng):
         np.testing.assert_allclose(sum(given), x_bar, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize(
-    ("primitive", "operands", "params"), [pytest.param(*c.values, id=c.id) for c in SMALL.values()]
-)
+@pytest.mark.parametrize(("primitive", "operands", "params"), TWICE)
 def test_second_derivatives(primitive, operands, params):
     """The maps are differentiable themselves, in both modes: recorded, and held against differences."""
 
