@@ -9,6 +9,7 @@ import numpy as np
 import dagsolve as ds
 
 FLAT, FALSE_STEP = np.ones((3, 3)), np.eye(3, k=1)
+STEEP = np.outer([1.0, 2.0, 4.0], np.ones(3))  # of rank one, without ties among pivots
 SIDES = np.ones((3, 2))
 UNKNOWN = np.full((3, 3), np.nan)
 
@@ -23,7 +24,7 @@ class Row:
     sizes: tuple[tuple[tuple[int, ...], ...], ...]  # operand shapes in units of n; 0 stands for SIDES columns
     assumes: str
     raised: str
-    refused: Callable[..., Any]  # of the operand below: its value and gradient raise FactorisationError
+    refused: Callable[..., Any] | None  # its value and gradient at the operand raise FactorisationError
     operand: Any
     message: str  # a part of what it says
 
@@ -32,6 +33,8 @@ SQUARE = (((1, 1),),)
 ANY = (((1, 1),), ((4, 1),), ((1, 4),))
 SYSTEM = (((1, 1), (1, 0)),)
 HALF = "lower triangle of A is read; gradient of a Hermitian A, given whole"
+
+SINGULAR = "a pivot is zero, or 8 √n ε of what it is left of: which one"
 
 ROWS = (
     Row(
@@ -58,23 +61,23 @@ ROWS = (
     ),
     Row(
         "system A X = B", "`np.linalg.solve`; `ds.linalg.solve`", "solve",
-        SYSTEM, "nothing more than an invertible A", "a pivot is zero: which one, of which row",
+        SYSTEM, "nothing more than an invertible A", SINGULAR,
         lambda a: np.linalg.solve(a, SIDES), FLAT, "singular: pivot 1",
     ),
     Row(
         "LU A[p] = L U", "`ds.linalg.lu`, `lu_factor`", "lu",
-        ANY, "the row interchanges stay as they are",
+        ANY, "the row interchanges stay as they are; ties: see *Degenerate*",
         "gradient only: one of the first min(m, n) pivots is zero",
-        lambda a: ds.linalg.lu(a, p_indices=True)[2], FLAT, "diagonal without zeros",
+        lambda a: ds.linalg.lu(a, p_indices=True)[2], STEEP, "diagonal without zeros",
     ),
     Row(
         "inverse", "`np.linalg.inv`; `ds.linalg.inv`", "inv",
-        SQUARE, "nothing more than an invertible A", "a pivot is zero: which one, of which row",
+        SQUARE, "nothing more than an invertible A", SINGULAR,
         np.linalg.inv, FLAT, "singular: pivot 1",
     ),
     Row(
         "log-determinant, general", "`np.linalg.slogdet`; `ds.linalg.slogdet`", "slogdet",
-        SQUARE, "the sign has no derivative; a phase has", "gradient only: a pivot is zero (the value is −∞)",
+        SQUARE, "the sign has no derivative; a phase has", f"gradient only: {SINGULAR} (of a zero: −∞)",
         lambda a: np.linalg.slogdet(a)[1], FLAT, "singular: pivot 1",
     ),
     Row(
@@ -105,8 +108,9 @@ ROWS = (
         lambda a: ds.linalg.lq(a)[0], np.ones((3, 5)), "pivot 1",
     ),
     Row(
-        "QR with pivots", "`ds.linalg.qr(…, pivoting=True)`", "pivoted_qr",
-        (((1, 1),), ((4, 1),)), "the order of the columns stays as it is", "as QR",
+        "QR with pivots", "`ds.linalg.qr(…, pivoting=True)`; `lq`, of the adjoint", "pivoted_qr",
+        ANY, "the order of the columns stays as it is; ties: see *Degenerate*",
+        "a pivot is at most max(m, n) ε of the first",
         lambda a: ds.linalg.qr(a, mode="economic", pivoting=True)[0], np.ones((5, 3)), "pivot 1",
     ),
     Row(
@@ -119,6 +123,64 @@ ROWS = (
         "singular values A = U diag(s) Vᴴ", "`np.linalg.svd`, `svdvals`; `ds.linalg.svd`", "svd",
         ANY, "singular vectors: see *Degenerate*", "A holds NaN or infinity, or the iteration failed",
         lambda a: np.linalg.svd(a, full_matrices=False)[0], UNKNOWN, "must be finite",
+    ),
+    Row(
+        "triangular product", "`ds.linalg.trmm`", "triangular_product",
+        (((1, 1), (1, 1)),), "a triangle, of which the other half is not read", "never", None, None, "",
+    ),
+    Row(
+        "product", "`ds.linalg.gemm`, `gemm2`, `syrk`, `herk`; `@`", "matmul",
+        (((1, 1), (1, 1)),), "nothing", "never", None, None, "",
+    ),
+    Row(
+        "determinant", "`np.linalg.det`; `ds.linalg.det`", "det", SQUARE,
+        "nothing: the adjugate, of a singular A too", "NaN or infinity; second derivative: A is singular",
+        np.linalg.det, UNKNOWN, "must be finite",
+    ),
+    Row(
+        "pseudo-inverse", "`np.linalg.pinv`; `ds.linalg.pinv`", "pinv",
+        ANY, "full rank", "a singular value is at most `atol + rtol σ₁`",
+        np.linalg.pinv, FLAT, "full rank",
+    ),
+    Row(
+        "polar factors A = U P", "`ds.linalg.polar`", "polar",
+        (((1, 1),), ((4, 1),)), "full rank; a wide A goes by its adjoint", "A does not have full rank",
+        lambda a: ds.linalg.polar(a)[0], FLAT, "full rank",
+    ),
+    Row(
+        "exponential", "`ds.linalg.expm`", "expm", SQUARE, "nothing", "NaN, infinity, or an overflow",
+        ds.linalg.expm, UNKNOWN, "must be finite",
+    ),
+    Row(
+        "its derivative along E", "`ds.linalg.expm_frechet`", "expm_frechet",
+        (((1, 1), (1, 1)),), "nothing", "as the exponential",
+        lambda a: ds.linalg.expm_frechet(a, a, compute_expm=False), UNKNOWN, "finite",
+    ),
+    Row(
+        "square root", "`ds.linalg.sqrtm`, `signm`", "sqrtm", SQUARE,
+        "no eigenvalue on the negative real axis (of A², for `signm`)", "one is there, or zero, to rounding",
+        ds.linalg.sqrtm, -np.eye(3), "zero or negative within rounding",
+    ),
+    Row(
+        "f(A) = V diag(f(w)) Vᴴ", "`ds.linalg.funm_psd`", "spectral", (((1, 1), (1,), (1,)),),
+        HALF + "; f has the slope `df`; second derivatives: distinct eigenvalues",
+        "f is not finite at an eigenvalue; gradient only: `df` is not",
+        lambda a: ds.linalg.funm_psd(a, np.sqrt, lambda w: 0.5 / np.sqrt(w)), 0 * FLAT, "must be finite",
+    ),
+    Row(
+        "A X + X B = Q", "`ds.linalg.solve_sylvester`, `solve_continuous_lyapunov`", "solve_sylvester",
+        (((1, 1), (1, 1), (1, 1)),), "one solution", "A and -B have a common eigenvalue, to rounding",
+        lambda a: ds.linalg.solve_sylvester(a, -a, FLAT), np.eye(3), "solve_sylvester: ",
+    ),
+    Row(
+        "X - A X Aᴴ = Q", "`ds.linalg.solve_discrete_lyapunov`", "solve_discrete_lyapunov",
+        (((1, 1), (1, 1)),), "one solution", "eigenvalues with λ conj μ = 1, to rounding",
+        lambda a: ds.linalg.solve_discrete_lyapunov(a, FLAT), np.eye(3), "solve_discrete_lyapunov: ",
+    ),
+    Row(
+        "Toeplitz system", "`ds.linalg.solve_toeplitz`", "solve_toeplitz",
+        (((1,), (1,), (1, 0)),), "leading minors that are not zero", "a leading minor is zero",
+        lambda c: ds.linalg.solve_toeplitz(c, SIDES), np.zeros(3), "solve_toeplitz: ",
     ),
     Row(
         "eigenvalues, general A = V diag(w) V⁻¹", "`np.linalg.eig`, `eigvals`", "eig",

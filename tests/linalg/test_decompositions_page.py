@@ -14,7 +14,7 @@ def test_the_committed_tables_are_those_of_the_primitives():
     assert decompositions_page.page(text) == text, "run python -m tests.linalg.decompositions_page"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.primitive)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.refused], ids=lambda row: row.primitive)
 def test_what_the_page_says_is_refused_is_refused(row):
     with np.errstate(all="ignore"), pytest.raises(FactorisationError, match=row.message):
         ds.grad(lambda x: np.sum(row.refused(x)), scheduler="sync", progress=False)(row.operand)
