@@ -8,7 +8,8 @@ Some are also run in tiles on as many Python threads as there are cores, each wi
 best of ours is set against the best peer; which it was stands in the table, and how far the gradients differ.
 
 Rows are printed as they come and are kept under benchmarks/results, where a row replaces an older one of the
-same function, size, dtype and number of threads: a long table can be made in parts.
+same function, size, dtype and number of threads: a long table can be made in parts, of which
+`python -m benchmarks.page` makes docs/measurements.md.
 """
 
 import argparse
@@ -87,16 +88,6 @@ def _key(row: Row) -> tuple[object, ...]:
     return "peak, n² doubles" in row, row["dtype"], (row["n"], row["threads"]), row["function"]
 
 
-def summary(rows: Sequence[Row]) -> list[Row]:
-    """Best peer / ours of every function: a column for each dtype, number of threads and size."""
-    lines: dict[str, Row] = {}
-    for row in rows:
-        if "best peer / ours" in row:
-            line = lines.setdefault(str(row["function"]), {"best peer / ours": row["function"]})
-            line[f"{row['dtype']}, n = {row['n']}, {row['threads']} th"] = row["best peer / ours"]
-    return list(lines.values())
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -110,4 +101,4 @@ if __name__ == "__main__":
     asked = parser.parse_args()
     large = () if asked.names or asked.sizes != SIZES else (LARGE,)
     taken = main(asked.sizes, asked.dtypes, asked.threads, asked.names, asked.rounds, asked.seconds, large)
-    print(table(taken), table(summary(taken)), sep="\n\n")  # noqa: T201
+    print(table(taken))  # noqa: T201

@@ -20,7 +20,7 @@ import numpy as np
 
 import dagsolve as ds
 from benchmarks.decomposition_cases import of_factors
-from benchmarks.measure import alternated, table
+from benchmarks.measure import alternated, table, write
 
 PAPER_SIZES = (500, 1000, 2000, 4000)
 FIGURE_1 = {  # milliseconds on the CPU: (MXNet forward, backward), (TensorFlow forward, backward)
@@ -152,4 +152,6 @@ if __name__ == "__main__":
     parser.add_argument("--inducing", type=int, nargs="*", default=(50, 100, 200, 400, 800))
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    print(table(main(asked.sizes, asked.inducing, asked.rounds)))  # noqa: T201
+    rows = main(asked.sizes, asked.inducing, asked.rounds)
+    write("seeger", rows)
+    print(table(rows))  # noqa: T201
