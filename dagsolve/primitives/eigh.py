@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.kernels import choices, gauge, symmetric
-from dagsolve.kernels.dense import adjoint, copyltu, factored, is_complex, phi, total
+from dagsolve.kernels.dense import adjoint, copyltu, factored, is_complex, total
 from dagsolve.kernels.reflectors import on_stack
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
@@ -85,7 +85,7 @@ def pullback(
         w_bar = settled_rates(w_bar, saved.w, who="eigh", zeros=False, vectors=vectors, policy=policy)
     scaled = None if w_bar is None else v * w_bar[..., None, :]
     stored = triangle_product(total(scaled, middle), adjoint(xp, v))
-    return (2 * phi(xp, stored),)
+    return (stored + xp.tril(stored, k=-1),)
 
 
 def cost(operands: Specs, results: Specs) -> Cost:

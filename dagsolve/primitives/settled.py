@@ -28,12 +28,14 @@ from dagsolve.kernels import choices, gauge
 from dagsolve.kernels.choices import ROUNDING
 from dagsolve.kernels.dense import adjoint, total
 from dagsolve.kernels.gauge import DISTINCT
+from dagsolve.kernels.skew import close_windows, column_peaks, skew_part
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.sampling import random_array
 
 Tangents = tuple[Array | None, ...]
 CLOSE = 0.25  # power of ε: relative gaps below count as close
+SMALL = 128  # order of matrices that are judged as a whole
 COTANGENT = "{:.1g} of the cotangent of these vectors turns one into the other"
 TANGENT = (
     "{:.1g} of the tangent would turn them at an unknown rate, which does harm unless only their space counts"
@@ -68,8 +70,47 @@ def forward_skew(
     equal, told = _judged(xp, y, gaps, top[..., None], sizes, sizes, w.shape[-1])
     if not sums:
         told = told * (1.0 - xp.eye(w.shape[-1], dtype=told.dtype))
-    _tell(xp, told, w, w, who, policy, TANGENT if tangent else COTANGENT)
+    _tell(choices.largest(xp, told, policy), w, w, who, policy, TANGENT if tangent else COTANGENT)
     return xp.where(equal, 0.0 * y, y)
+
+
+def kernel_skew(
+    xp: Namespace,
+    x: Array,
+    r: Array,
+    t: Array,
+    w: Array,
+    *,
+    who: str = "eigh",
+    sums: bool = False,
+    tangent: bool = False,
+    policy: str = "ignore",
+) -> Array:
+    """The same, judging only where values are close: in one large NumPy matrix these are few."""
+    if not (xp is np and x.ndim == 2 and w.ndim == 1 and w.size >= SMALL):
+        return forward_skew(xp, x, r, t, w, who=who, sums=sums, tangent=tangent, policy=policy)
+    y = skew_part(x, hermitian=tangent)
+    top = gauge.largest(np, w)
+    limit = choices.power(np, w, CLOSE) * top
+    if not np.any((w if sums else np.abs(w[1:] - w[:-1])) <= limit):
+        return y
+    peaks = column_peaks(r)
+    peaks = peaks if t is r else np.maximum(peaks, column_peaks(t))
+    worst: tuple[float, tuple[int, ...]] | None = None
+    for rows, columns in close_windows(w, float(limit[0]), sums=sums):
+        part, left, right = y[rows, columns], w[rows, None], w[None, columns]
+        gaps = np.abs(right + left if sums else right - left)
+        equal, told = _judged(np, part, gaps, top, peaks[rows], peaks[columns], w.size)
+        if not sums:
+            own = np.arange(told.shape[0])
+            told[own, own + (rows.start - columns.start)] *= 0.0
+        found = choices.largest(np, told, policy)
+        if found is not None and (worst is None or not found[0] <= worst[0]):  # NaN is worse
+            i, j = found[1]
+            worst = found[0], (rows.start + i, columns.start + j)
+        part[equal] *= 0.0
+    _tell(worst, w, w, who, policy, TANGENT if tangent else COTANGENT)
+    return y
 
 
 def forward_tile(
@@ -97,7 +138,7 @@ def forward_tile(
     if not xp.any(apart <= choices.power(xp, w, CLOSE) * t[..., None]):
         return made
     equal, told = _judged(xp, made, gaps, t[..., None], c, d, order)
-    _tell(xp, told, v, w, who, policy, COTANGENT)
+    _tell(choices.largest(xp, told, policy), v, w, who, policy, COTANGENT)
     return xp.where(equal, 0.0 * made, made)
 
 
@@ -119,8 +160,9 @@ def _judged(
     return equal | (rounding & (gaps <= eps**CLOSE * top)), told
 
 
-def _tell(xp: Namespace, told: Array, v: Array, w: Array, who: str, policy: str, part: str) -> None:
-    found = choices.largest(xp, told, policy)
+def _tell(
+    found: tuple[float, tuple[int, ...]] | None, v: Array, w: Array, who: str, policy: str, part: str
+) -> None:
     if found is None:
         return
     size, (*batch, i, j) = found
@@ -198,6 +240,7 @@ settled_skew = Primitive(
     push_skew,
     pull_skew,
     saves={"x": ("w",)},
+    forward_kernel=kernel_skew,
     cost=cost,
     examples=examples_skew,
 )
