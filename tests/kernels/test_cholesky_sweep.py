@@ -1,5 +1,7 @@
 """The blocked reverse sweep of Cholesky: every split of it against the closed form for the whole matrix."""
 
+from typing import Any, Literal
+
 import numpy as np
 import pytest
 
@@ -31,10 +33,12 @@ def test_splits(
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_panels_of_a_large_matrix(order: str, dtype: type, rng: np.random.Generator) -> None:
+def test_panels_of_a_large_matrix(
+    order: Literal["C", "F"], dtype: type[np.floating[Any]], rng: np.random.Generator
+) -> None:
     n = 1103  # three panels, of which the last two are halves
-    l = np.asarray(np.linalg.cholesky(random_spd(rng, n=n)), dtype, order=order)
-    l_bar = np.asarray(rng.normal(size=(n, n)), dtype, order=order)
+    l = np.linalg.cholesky(random_spd(rng, n=n)).astype(dtype, order=order)
+    l_bar = rng.normal(size=(n, n)).astype(dtype, order=order)
     expected = closed_form(l.astype(np.float64), l_bar.astype(np.float64))
     given = l_bar.copy(order="K")
     error = np.abs(cholesky_reverse(l, l_bar) - expected).max() / np.abs(expected).max()
