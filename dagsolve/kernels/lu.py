@@ -105,6 +105,10 @@ def parity(xp: Namespace, p: Array, dtype: Any) -> Array:
 
 def refuse_infinite(xp: Namespace, who: str, a: Array) -> None:
     """Raises FactorisationError, beginning with `who`, for NaN or infinity."""
+    if lapack.supports(a) and a.flags.forc:
+        items = a.ravel(order="K")
+        if np.isfinite(np.vdot(items, items)):  # one pass, and no array; it may overflow
+            return
     finite = xp.isfinite(a)
     if not xp.all(finite):
         *batch, i, j = (int(found[0]) for found in xp.nonzero(~finite))
@@ -140,10 +144,18 @@ def refuse_singular(xp: Namespace, who: str, packed: Array, p: Array, of: str = 
 def small_pivots(xp: Namespace, packed: Array) -> Array:
     """Which pivots (..., n) of square factors may be what rounding left of zero: all others are not."""
     pivots = xp.abs(xp.linalg.diagonal(packed))
-    largest = xp.max(xp.abs(packed), axis=(-2, -1))[..., None]
+    largest = _largest(xp, packed)[..., None]
     most = 1.5 * packed.shape[-1] * largest  # more than Σ |l_kj u_jk|, since no |l_kj| is above √2
     small: Array = pivots <= _rounding(xp, pivots) * most
     return small
+
+
+def _largest(xp: Namespace, a: Array) -> Array:
+    """The largest magnitude of every matrix."""
+    axes = (-2, -1)
+    if is_complex(a):
+        return xp.max(xp.abs(a), axis=axes)
+    return xp.maximum(xp.max(a, axis=axes), -xp.min(a, axis=axes))  # without another array
 
 
 def _rounding(xp: Namespace, pivots: Array) -> float:
