@@ -110,6 +110,21 @@ def test_a_pivot_has_its_index_in_the_whole_matrix(chunks, rng):
         ds.grad(lambda a: np.sum(np.linalg.solve(a, B)), scheduler="sync", chunks=chunks)(square)
 
 
+@pytest.mark.parametrize("chunks", [None, 2, 3])
+@pytest.mark.parametrize("f", [L.cholesky, L.logdet, lambda a: L.solve(a, np.ones(7), assume_a="pos")])
+def test_a_leading_minor_has_its_order_in_the_whole_matrix(f, chunks):
+    a = np.diag([1.0, 2, 3, 4, 5, -6, 7]) + 0.1
+    with pytest.raises(
+        FactorisationError, match=r": a \(7, 7\) .* is not .* minor of order 6 is"
+    ):
+        ds.grad(lambda a: np.sum(f(a)), scheduler="sync", chunks=chunks)(a)
+    a[4, 4] = a[5, 5] = np.nan
+    with pytest.raises(
+        FactorisationError, match=r": a \(7, 7\) .* is not .* minor of order 5 holds"
+    ):
+        ds.grad(lambda a: np.sum(f(a)), scheduler="sync", chunks=chunks)(a)
+
+
 def test_columns_of_unlike_sizes_are_no_loss_of_rank(rng):
     """A column is compared with itself: ds.linalg.qr scales with it."""
     a = rng.standard_normal((5, 3))

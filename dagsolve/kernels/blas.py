@@ -147,11 +147,11 @@ def trmm(
     _triangular("trmm", t, b, lower, transposed, right, unit_diagonal, alpha)
 
 
-def potrf(a: Array, *, name: str = "potrf: a") -> None:
+def potrf(a: Array, *, name: str = "potrf: a", start: int = 0, whole: int | None = None) -> None:
     """Lower triangle of a := l with a = l lᵀ; what is above the diagonal is neither read nor written.
 
     Raises FactorisationError, beginning with `name`, with the order of the leading minor that is not
-    positive, or where NaN or infinity was met.
+    positive, or where NaN or infinity was met; of a matrix of order `whole` if a is its tile from `start` on.
     """
     _agree("potrf", a=a)
     n = a.shape[0]
@@ -169,8 +169,8 @@ def potrf(a: Array, *, name: str = "potrf: a") -> None:
     why = "is not positive" if finite else "holds NaN or infinity"
     remedy = "add a small multiple of the identity" if finite else "look for NaN in the data"
     raise FactorisationError(
-        f"{name} ({n}, {n}) {a.dtype} is not positive definite: its leading minor of order {order} "
-        f"{why}; {remedy}"
+        f"{name} ({whole or n}, {whole or n}) {a.dtype} is not positive definite: its leading minor of order"
+        f" {start + order} {why}; {remedy}"
     )
 
 

@@ -7,6 +7,7 @@ gradient. With Φ(M) the lower triangle of M, its diagonal halved, and copyltu(M
     pushforward    L̇ = L Φ(L⁻¹ copyltu(Ȧ) L⁻ᴴ)
     pullback       Ā_stored = Φ(L⁻ᴴ copyltu(Lᴴ L̄) L⁻¹)
 
+A may be a tile of a matrix of order `whole` from row `start` on: then errors name minors of that matrix.
 References: S. F. Walter, thesis, Humboldt-Universität zu Berlin (2012); I. Murray, arXiv:1602.07527 (2016).
 """
 
@@ -29,19 +30,19 @@ from dagsolve.specs import broadcast_shapes
 SMALL = 64  # order below which a call per matrix costs more than its flops
 
 
-def forward(xp: Namespace, a: Array) -> Array:
+def forward(xp: Namespace, a: Array, *, start: int = 0, whole: int | None = None) -> Array:
     try:
         (l,) = factored(
             xp, "cholesky", a, lambda: xp.linalg.cholesky(copyltu(xp, a)), "is not positive definite"
         )
     except FactorisationError:
         if xp is np:
-            _refuse_indefinite(a)
+            _refuse_indefinite(a, start, whole or a.shape[-1])
         raise
     return l
 
 
-def _refuse_indefinite(a: Array) -> None:
+def _refuse_indefinite(a: Array, start: int, whole: int) -> None:
     """Raises FactorisationError with the leading minor that is not positive, found by halving."""
     for index in np.ndindex(*a.shape[:-2]):
         if _positive(a[index]):
@@ -54,8 +55,8 @@ def _refuse_indefinite(a: Array) -> None:
         why = "is not positive" if finite else "holds NaN or infinity"
         remedy = "add a small multiple of the identity" if finite else "look for NaN in the data"
         raise FactorisationError(
-            f"cholesky: {named(index)} {a.shape[-2:]} {a.dtype} is not positive definite: its leading minor"
-            f" of order {order} {why}; {remedy}"
+            f"cholesky: {named(index)} {(whole, whole)} {a.dtype} is not positive definite: its leading minor"
+            f" of order {start + order} {why}; {remedy}"
         )
 
 
@@ -66,10 +67,12 @@ def _positive(a: Array) -> bool:
         return False
 
 
-def forward_kernel(xp: Namespace, a: Array, *, overwrite: bool = False) -> Array:
+def forward_kernel(
+    xp: Namespace, a: Array, *, start: int = 0, whole: int | None = None, overwrite: bool = False
+) -> Array:
     """By LAPACK in place on a copy of the triangle, or on a itself, a matrix of the stack at a time."""
     if not (xp is np and blas.supports(a)):
-        return forward(xp, a)
+        return forward(xp, a, start=start, whole=whole)
     if a.ndim > 2 and a.shape[-1] <= SMALL:
         try:
             return forward(xp, a)  # one call for the whole stack
@@ -77,19 +80,19 @@ def forward_kernel(xp: Namespace, a: Array, *, overwrite: bool = False) -> Array
             pass  # the loop below finds out which matrix it was
     l = a if overwrite else lower_copy(a) if a.ndim == 2 else np.tril(a)
     for index in np.ndindex(*a.shape[:-2]):
-        blas.potrf(l[index], name=f"cholesky: {named(index)}")
+        blas.potrf(l[index], name=f"cholesky: {named(index)}", start=start, whole=whole)
         if overwrite:
             clear_above(l[index])
     return l
 
 
-def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Array:
+def pushforward(xp: Namespace, saved: Saved, tangents: Arrays, **tile: int | None) -> Array:
     (a_dot,) = tangents
     half = solve_triangular(saved.l, copyltu(xp, a_dot))
     return xp.matmul(saved.l, phi(xp, solve_triangular(saved.l, half, transposed=True, right=True)))
 
 
-def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) -> Arrays:
+def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted, **tile: int | None) -> Arrays:
     (l_bar,) = cotangents
     middle = copyltu(xp, xp.matmul(adjoint(xp, saved.l), l_bar))  # does not see L̄ above its diagonal
     half = solve_triangular(saved.l, middle, transposed=True)
@@ -97,7 +100,13 @@ def pullback(xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted) ->
 
 
 def pullback_kernel(
-    xp: Namespace, saved: Saved, cotangents: Arrays, wanted: Wanted, *, overwrite: bool = False
+    xp: Namespace,
+    saved: Saved,
+    cotangents: Arrays,
+    wanted: Wanted,
+    *,
+    overwrite: bool = False,
+    **tile: int | None,
 ) -> Arrays:
     """The blocked sweep, a matrix of the stack at a time, in place on a copy of L̄ or on L̄ itself."""
     (l_bar,) = cotangents
@@ -113,7 +122,7 @@ def pullback_kernel(
     return (a_bar,)
 
 
-def cost(operands: Specs, results: Specs) -> Cost:
+def cost(operands: Specs, results: Specs, **tile: int | None) -> Cost:
     flops = float(results[0].size) * results[0].shape[-1] / 3
     return Cost(flops, 2 * flops, results[0].size)
 
@@ -123,7 +132,7 @@ def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield (random_spd(rng, n=5),)
     yield (random_spd(rng, n=67),)  # two panels of the blocked sweep
     yield (random_spd(rng, 2, 3, n=3),)
-    yield (random_spd(rng, n=3, dtype=complex),)
+    yield random_spd(rng, n=3, dtype=complex), {"start": 2, "whole": 7}
 
 
 cholesky = Primitive(

@@ -19,7 +19,7 @@ import numpy as np
 from dagsolve.errors import ShapeError
 from dagsolve.kernels import blas
 from dagsolve.kernels.dense import adjoint
-from dagsolve.linalg.tiled.runs import calls_per_task, less_products, rows_named, runs, traced
+from dagsolve.linalg.tiled.runs import calls_per_task, less_products, runs, traced
 from dagsolve.linalg.tiled.tiles import Grid, TileLoop
 from dagsolve.namespace import Array, namespace_of
 from dagsolve.primitives import PRIMITIVES
@@ -59,13 +59,13 @@ def cholesky(a: Any, upper: bool = False, calls: int | None = None) -> Any:
                     name, step = ("trsm" if ends else "gemm"), partial(off_diagonal, ends=ends, upper=upper)
                 else:
                     name = "potrf" if ends else "syrk"
-                    step = partial(on_diagonal, ends=ends, upper=upper, start=starts[j])
+                    step = partial(on_diagonal, ends=ends, upper=upper, start=starts[j], whole=starts[-1])
                 tile = loop.task(name, step, (tile, *reads), tile.spec)
             factor[at] = tile
     return loop.array(factor, a.chunks, a.dtype)
 
 
-def on_diagonal(c: Array, *row: Array, ends: bool, upper: bool, start: int) -> Array:
+def on_diagonal(c: Array, *row: Array, ends: bool, upper: bool, start: int, whole: int) -> Array:
     """tril(C - Σ L_jk L_jkᴴ), or its factor if it ends; given and giving adjoint tiles if upper."""
     xp = namespace_of(c, *row)
     if not traced(c, *row) and blas.supports(c, *row):
@@ -73,15 +73,13 @@ def on_diagonal(c: Array, *row: Array, ends: bool, upper: bool, start: int) -> A
         for l in row:
             blas.syrk(l.T if upper else l, out, alpha=-1.0)
         if ends:
-            with rows_named("cholesky", "a", start, start + out.shape[0]):
-                blas.potrf(out, name="a")
+            blas.potrf(out, name="cholesky: a", start=start, whole=whole)
         return out.T if upper else out
     out = adjoint(xp, c) if upper else c
     for l in row:
         out = _syrk(out, adjoint(xp, l) if upper else l)
     if ends:
-        with rows_named("cholesky", "a", start, start + out.shape[0]):
-            out = _potrf(out)
+        out = _potrf(out, start=start, whole=whole)
     return adjoint(xp, out) if upper else out
 
 
