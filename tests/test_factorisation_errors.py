@@ -114,14 +114,10 @@ def test_a_pivot_has_its_index_in_the_whole_matrix(chunks, rng):
 @pytest.mark.parametrize("f", [L.cholesky, L.logdet, lambda a: L.solve(a, np.ones(7), assume_a="pos")])
 def test_a_leading_minor_has_its_order_in_the_whole_matrix(f, chunks):
     a = np.diag([1.0, 2, 3, 4, 5, -6, 7]) + 0.1
-    with pytest.raises(
-        FactorisationError, match=r": a \(7, 7\) .* is not .* minor of order 6 is"
-    ):
+    with pytest.raises(FactorisationError, match=r": a \(7, 7\) .* is not .* minor of order 6 is"):
         ds.grad(lambda a: np.sum(f(a)), scheduler="sync", chunks=chunks)(a)
     a[4, 4] = a[5, 5] = np.nan
-    with pytest.raises(
-        FactorisationError, match=r": a \(7, 7\) .* is not .* minor of order 5 holds"
-    ):
+    with pytest.raises(FactorisationError, match=r": a \(7, 7\) .* is not .* minor of order 5 holds"):
         ds.grad(lambda a: np.sum(f(a)), scheduler="sync", chunks=chunks)(a)
 
 

@@ -3,6 +3,7 @@
 Arguments that only steer SciPy's memory (`overwrite_*`, `check_finite`) are accepted and have no effect.
 """
 
+import dask.array as da
 import numpy as np
 
 from dagsolve.errors import ArgumentError, ShapeError, UnsupportedError
@@ -125,7 +126,7 @@ def lu_solve(
 ) -> Array:
     """x with op(a) x = b from `lu_factor(a)`; trans is 0 for a, 1 for aᵀ, 2 for aᴴ; b as in `solve`.
 
-    Raises FactorisationError for a zero pivot.
+    Raises FactorisationError for a pivot that is zero, or, in one piece, what rounding left of zero.
     """
     if trans not in (0, 1, 2):
         raise ArgumentError(f"lu_solve: trans must be 0, 1 or 2, got {trans!r}")
@@ -135,6 +136,8 @@ def lu_solve(
     swap = trans == 1 and "c" in (lu.dtype.kind, b.dtype.kind)
     x = call("conjugate", x) if swap else x
     p = call("permutation_of_swaps", piv, length=lu.shape[-1])
+    if not isinstance(lu, da.Array):
+        lu = call("regular", lu, p)
     unit = {"lower": True, "transposed": trans != 0, "right": False, "unit_diagonal": True}
     upper = {"lower": False, "transposed": trans != 0, "right": False, "unit_diagonal": False}
     if trans == 0:

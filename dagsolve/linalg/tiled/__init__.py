@@ -32,6 +32,7 @@ TILED: dict[str, Callable[..., Any]] = {
     "cholesky_inverse": inverse.cholesky_inverse,
     "lu": general.lu,
     "single_pivots": row_ties.single_pivots,
+    "regular": lambda lu, p: lu,  # triangular solves refuse zeros
     "solve": general.solve,
     "positive_solve": positive.positive_solve,
     "inv": general.inv,
