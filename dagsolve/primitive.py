@@ -74,6 +74,8 @@ class Primitive:
     *_kernel    numeric twins on concrete arrays, same arguments; untraceable, blocked, in place
     inplace     result -> the operand whose memory it may take at that operand's last use; forward_kernel
                 then takes `overwrite=True`, given for an operand of the result's spec that nothing else sees
+    auxiliary   results, the last ones, that only kernels of the maps read: a factor in the form that suits
+                the array library. They have no derivative, and rules for tiles leave them out
     pullback_inplace  wanted operand -> the result whose cotangent's memory its cotangent may take, likewise;
                 for primitives of one result
     ufunc       name of the NumPy function with `out=` that forward is, where it is one
@@ -96,6 +98,7 @@ class Primitive:
     forward_kernel: Callable[..., Any] | None = None
     pullback_kernel: Callable[..., tuple[Array | None, ...]] | None = None
     inplace: Mapping[str, str] = field(default_factory=dict)
+    auxiliary: tuple[str, ...] = ()
     pullback_inplace: Mapping[str, str] = field(default_factory=dict)
     ufunc: str | None = None
     view: bool = False

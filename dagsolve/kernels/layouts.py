@@ -34,11 +34,17 @@ def _crosses(a: Array, same: bool) -> bool:
 
 def _copy(a: Array, order: Literal["C", "F"]) -> Array:
     made = np.empty(a.shape, a.dtype, order=order)
-    source, target = (a, made) if a.flags.c_contiguous else (a.T, made.T)  # from rows to columns
+    assign(made, a)
+    return made
+
+
+def assign(target: Array, source: Array) -> None:
+    """target := source, one of them row-major and the other column-major, or parts of such matrices."""
+    if source.strides[0] < source.strides[1]:  # from rows to columns
+        source, target = source.T, target.T
     m, n = source.shape
     high, wide = (SHORT, LONG) if source.strides[0] % ALIASING == 0 else (LONG, SHORT)
     for row in range(0, m, high):
         for column in range(0, n, wide):
             strip = (slice(row, row + high), slice(column, column + wide))
             target[strip] = source[strip]
-    return made

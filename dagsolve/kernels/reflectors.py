@@ -1,8 +1,8 @@
 """QR and LQ factorisations by Householder reflectors, without the interpreter's lock, with NumPy's signs.
 
-Large real matrices are factored by the wide panels of `dagsolve.kernels.wy`, row by row as NumPy has them: the
-factors are C-contiguous, and no matrix is transposed. Beside A that takes a copy of it, panels of k (m - k/2)
-items (k (n - k/2) for LQ), k = min(m, n), and then Q; the copy becomes R (L) or goes before Q is made.
+Large real matrices are factored by the wide panels of `dagsolve.kernels.wy`, row by row as NumPy has them:
+the factors are C-contiguous, and no matrix is transposed. Beside A that takes a copy of it, panels of
+k (m - k/2) items (k (n - k/2) for LQ), k = min(m, n), and then Q; the copy becomes R (L) or goes before that.
 
 Others are left to LAPACK, which factors a column-major matrix in place. For QR that is a Fortran-contiguous
 copy of A, and Q stays in it; for LQ a C-contiguous copy, which is LAPACK's Aᵀ: nothing is transposed back.
@@ -32,8 +32,13 @@ def serves(a: Array) -> bool:
 
 
 def in_panels(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    """Whether wide panels are the quickest for a matrix of this shape: none of a stack, real, large."""
-    return len(shape) == 2 and dtype.char in "fd" and min(shape) >= WIDE and prod(shape) >= MANY
+    """Whether wide panels are the quickest for a matrix of this shape and dtype, none of a stack."""
+    return are_large(shape) and dtype.char in "fd" and dtype.isnative
+
+
+def are_large(shape: tuple[int, ...]) -> bool:
+    """Whether they are for real matrices of this shape."""
+    return len(shape) == 2 and min(shape) >= WIDE and prod(shape) >= MANY
 
 
 def on_stack(factorise: Callable[[Array], tuple[Array, ...]], a: Array) -> tuple[Array, ...]:

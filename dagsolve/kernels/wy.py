@@ -14,6 +14,7 @@ import numpy as np
 
 from dagsolve.kernels import blas
 from dagsolve.kernels.fortran import LETTER, routine
+from dagsolve.kernels.layouts import assign
 from dagsolve.namespace import Array
 
 WIDTH = 128  # reflectors in a panel
@@ -49,7 +50,8 @@ class Panel(NamedTuple):
 def factored(a: Array) -> tuple[Panel, Array]:
     """The reflectors that make a tall matrix (m, b), m ≥ b, triangular, and that triangle R (b, b)."""
     m, b = a.shape
-    v, t, info = np.array(a, order="F"), np.zeros((b, b), a.dtype, order="F"), _int(0)
+    v, t, info = np.empty((m, b), a.dtype, order="F"), np.zeros((b, b), a.dtype, order="F"), _int(0)
+    assign(v, a)
     routine(LETTER[a.dtype.char] + "geqrt3")(
         _int(m), _int(b), v.ctypes.data, _int(m), t.ctypes.data, _int(b), info
     )
@@ -81,7 +83,10 @@ def triangularised(w: Array, *, keep: bool = False) -> Iterator[Panel]:
         if stop < n:
             panel.apply(w[start:, stop:], transposed=True)
         w[start:stop, start:stop] = r + np.tril(panel.v[: stop - start], -1) if keep else r
-        w[stop:, start:stop] = panel.v[stop - start :] if keep else 0
+        if keep:
+            assign(w[stop:, start:stop], panel.v[stop - start :])
+        else:
+            w[stop:, start:stop] = 0
         yield panel
 
 
@@ -105,7 +110,7 @@ def fill_columns(panels: list[Panel], q: Array) -> None:
         stop = start + panel.t.shape[0]
         if stop < k:
             panel.apply(q[start:, stop:])
-        q[start:, start:stop] = panel.columns()
+        assign(q[start:, start:stop], panel.columns())
 
 
 def apply_all(panels: list[Panel], c: Array, *, transposed: bool = False) -> None:

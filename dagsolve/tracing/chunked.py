@@ -100,9 +100,8 @@ class _Builder:
                 if node.primitive in LEAVES or node.primitive in GENERATORS:
                     values[node.results[0]] = self._leaf(node)
                 else:
-                    for v, made in zip(
-                        node.results, self._call(node, [values[v] for v in node.operands]), strict=True
-                    ):
+                    results = self._call(node, [values[v] for v in node.operands])
+                    for v, made in zip(node.results[: len(results)], results, strict=True):  # less auxiliary
                         self._note_scope(made, node)
                         values[v] = made
             arrays = [values[v] for v in graph.outputs]

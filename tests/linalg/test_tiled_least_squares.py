@@ -43,10 +43,10 @@ def test_solutions_are_numpys(m, n, k, rows, columns, dtype):
 
 
 @pytest.mark.parametrize(("m", "n"), [(13, 5), (6, 6), (40, 3)])
-def test_residual_and_factors_are_the_dense_ones(rng, m, n):
+def test_solution_and_residual_are_the_dense_ones(rng, m, n):
     a, b = random_array(rng, m, n), random_array(rng, m, 2)
     made = compute(*TILED["lstsq"](da.from_array(a, chunks=(4, 2)), da.from_array(b)), scheduler="sync")
-    for x, y in zip(made, find("lstsq")(a, b), strict=True):
+    for x, y in zip(made, find("lstsq")(a, b)[:2], strict=True):
         np.testing.assert_allclose(x, y, atol=1e-11)
 
 

@@ -1,6 +1,7 @@
 """What is particular to least squares and to solutions of least norm; the rest is in test_contract.py."""
 
 import time
+from decimal import Decimal, localcontext
 
 import jax
 import numpy as np
@@ -10,9 +11,11 @@ import scipy.linalg
 import dagsolve as ds
 from dagsolve.blocks.work import node_work
 from dagsolve.errors import FactorisationError, ShapeError
+from dagsolve.kernels import reflectors, wy
 from dagsolve.primitives.lstsq import lstsq
 from dagsolve.primitives.minimum_norm import minimum_norm
-from dagsolve.sampling import random_array
+from dagsolve.primitives.qr import well_posed
+from dagsolve.sampling import random_array, random_orthogonal
 from dagsolve.specs import spec_of
 from dagsolve.tracing.reverse import joint_graph
 from dagsolve.tracing.trace import trace_function
@@ -123,3 +126,101 @@ def test_nan_is_refused():
     for primitive, shape in ((lstsq, (3, 2)), (minimum_norm, (2, 3))):
         with pytest.raises(FactorisationError, match=rf"{primitive.name}: a .* cannot be factored"):
             primitive(np.full(shape, np.nan), np.ones((shape[0], 1)))
+
+
+@pytest.fixture
+def reflected(monkeypatch):
+    """Reflectors in narrow panels for small matrices, as large ones have them."""
+    monkeypatch.setattr(wy, "WIDTH", 7)
+    monkeypatch.setattr(reflectors, "WIDE", 1)
+    monkeypatch.setattr(reflectors, "MANY", 1)
+
+
+def recorded_and_by_kernel(a, b, cotangents):
+    """Ā and B̄ by the traceable pullback, which has Q, and by the kernel, which has reflectors."""
+    results = lstsq(a, b)
+    named = lstsq.named_specs(tuple(map(spec_of, (a, b))), tuple(map(spec_of, results)))
+    assert lstsq.result_specs(tuple(map(spec_of, (a, b))), {}) == tuple(map(spec_of, results))
+    saved = lstsq.saved((a, b), results, named, ("a", "b"))
+    given = (*cotangents, None, None, None)
+    return [lstsq.pull(np, saved, given, ("a", "b"), {}, kernel=kernel) for kernel in (False, True)]
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("shape", [(23, 17), (13, 13), (31, 7), (5, 1)])
+def test_reflectors_give_what_q_gives(shape, dtype, reflected, rng):
+    (m, n), tolerance = shape, {"f": 1e-4, "d": 1e-12}[dtype]
+    a, b = well_posed(rng, m=m, n=n, dtype=dtype), random_array(rng, m, 3, dtype=dtype)
+    x_bar, s_bar = random_array(rng, 2, n, 3, dtype=dtype), random_array(rng, 2, m, 3, dtype=dtype)
+    for cotangents in ((x_bar, s_bar), (x_bar[0], None), (None, s_bar)):
+        by_q, by_reflectors = recorded_and_by_kernel(a, b, cotangents)
+        for found, expected in zip(by_reflectors, by_q, strict=True):
+            assert found.dtype == a.dtype
+            np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(lstsq(a, b)[0], scipy.linalg.lstsq(a, b)[0], rtol=tolerance, atol=tolerance)
+    assert lstsq(a, b)[3].base is None  # V, and no Q
+
+
+def test_reflectors_have_both_orders_and_both_modes(reflected, rng):
+    a, b = rng.standard_normal((11, 9)), rng.standard_normal(11)
+
+    def f(a, b):
+        x, residues, *_ = ds.linalg.lstsq(a, b)
+        return np.sum(np.sin(x)) + residues**2
+
+    ds.testing.check_grads(f, (a, b), order=2, scheduler="sync")
+
+
+def test_reflectors_do_not_hide_faults(reflected, rng):
+    a = rng.standard_normal((23, 17))
+    a[5, 11] = np.nan
+    with pytest.raises(FactorisationError, match=r"lstsq: a .* must be finite, got nan at \(5, 11\)"):
+        lstsq(a, np.ones((23, 1)))
+    a[:, 11] = a[:, 3] - a[:, 2]
+    with pytest.raises(
+        FactorisationError, match=r"lstsq: a \(23, 17\) float64 must have full rank, got pivot 11"
+    ):
+        lstsq(a, np.ones((23, 1)))
+    x = lstsq(rng.standard_normal((23, 17)), np.full((23, 1), np.nan))[0]  # B is data of no factorisation
+    assert np.all(np.isnan(x))
+
+
+def ill_conditioned(cond, m, n):
+    """A matrix of that condition number, a right-hand side not far from its range, and an x̄."""
+    rng = np.random.default_rng(20261121)
+    left, right = random_orthogonal(rng, n=m)[:, :n], random_orthogonal(rng, n=n)
+    a = (left * np.logspace(0, -np.log10(cond), n)) @ right.T
+    return a, a @ rng.standard_normal((n, 1)) + rng.standard_normal((m, 1)), rng.standard_normal((n, 1))
+
+
+def exact(a, b, x_bar):
+    """X, S, Y = A Z and Z = (AᵀA)⁻¹ X̄ by the normal equations in 60 digits, which no squaring exhausts."""
+    with localcontext(prec=60):
+        a, b, x_bar = (np.vectorize(Decimal, otypes=[object])(y) for y in (a, b, x_bar))
+        rows = np.concatenate([a.T @ a, a.T @ b, x_bar], axis=1)
+        n = len(rows)
+        for k in range(n):  # positive definite: no pivots
+            rows[k] = rows[k] / rows[k, k]
+            for i in (*range(k), *range(k + 1, n)):
+                rows[i] = rows[i] - rows[i, k] * rows[k]
+        x, z = rows[:, n : n + 1], rows[:, n + 1 :]
+        return [y.astype(float) for y in (x, b - a @ x, a @ z, z)]
+
+
+@pytest.mark.parametrize("width", [3, 128])
+def test_gradients_lose_the_digits_of_the_condition_number_once(width, reflected, monkeypatch):
+    """At 1e8 the normal equations have no digit left, in the value, in B̄, and where S̄ meets S."""
+    monkeypatch.setattr(wy, "WIDTH", width)
+    cond = 1e8
+    a, b, x_bar = ill_conditioned(cond, 19, 11)
+    x, s, y, z = exact(a, b, x_bar)
+    found = lstsq(a, b)
+    assert np.linalg.norm(found[1] - s) < 1e-7 * np.linalg.norm(s)
+    for a_bar, b_bar in recorded_and_by_kernel(a, b, (x_bar, None)):
+        assert np.linalg.norm(b_bar - y) < 1e-7 * np.linalg.norm(y)
+        expected = s @ z.T - y @ x.T
+        assert np.linalg.norm(a_bar - expected) < 1e-6 * np.linalg.norm(expected)
+    for a_bar, b_bar in recorded_and_by_kernel(a, b, (None, 2 * found[1])):  # of ‖S‖²
+        expected = -2 * found[1] @ found[0].T
+        assert np.linalg.norm(b_bar - 2 * s) < 1e-7 * np.linalg.norm(s)
+        assert np.linalg.norm(a_bar - expected) < 1e-6 * np.linalg.norm(expected)

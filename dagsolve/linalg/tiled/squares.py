@@ -10,7 +10,7 @@ from typing import Any
 from dagsolve.errors import ShapeError
 from dagsolve.linalg.tiled import panels
 from dagsolve.linalg.tiled.anchors import anchored, frozen, labelled, part
-from dagsolve.linalg.tiled.orthogonal import lq, qr
+from dagsolve.linalg.tiled.orthogonal import lq
 from dagsolve.linalg.tiled.products import matmul
 from dagsolve.linalg.tiled.substitution import solve_triangular
 from dagsolve.linalg.tiled.tiles import Grid, TileLoop
@@ -19,15 +19,15 @@ from dagsolve.primitives import lstsq as deep
 from dagsolve.primitives import minimum_norm as wide
 
 
-def lstsq(a: Any, b: Any, cond: float | None = None) -> tuple[Any, Any, Any, Any]:
-    """(X, B - A X, Q, R) with X = argmin ‖B - A X‖ for Dask matrices a (m, n), m ≥ n, and b (m, k).
+def lstsq(a: Any, b: Any, cond: float | None = None) -> tuple[Any, Any]:
+    """(X, B - A X) with X = argmin ‖B - A X‖ for Dask matrices a (m, n), m ≥ n, and b (m, k).
 
     Raises ShapeError for shapes that do not fit; FactorisationError at run time for a rank deficient a.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[0] or a.shape[0] < a.shape[1]:
         raise ShapeError(f"lstsq: a must have shape (m, n), m ≥ n, and b (m, k), got {a.shape} and {b.shape}")
     x = _solution(a, b, cond)
-    return x, b - matmul(a, x), *qr(a)
+    return x, b - matmul(a, x)
 
 
 def minimum_norm(a: Any, b: Any, cond: float | None = None) -> tuple[Any, Any, Any]:
