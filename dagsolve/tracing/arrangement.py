@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.errors import ArgumentError, ShapeError
+from dagsolve.errors import ArgumentError, ShapeError, UnsupportedError
 from dagsolve.tracing.composed import broadcast_to, concatenate, one_axis, reshape
 from dagsolve.tracing.indexing import getitem
 from dagsolve.tracing.scope import source_scope
@@ -84,10 +84,64 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     return tuple(along) if sparse else broadcast_arrays(*along)
 
 
+_BY_PLACES = ("edge", "reflect", "symmetric", "wrap")
+
+
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
+    """The array amid numbers, or amid its own items for mode "edge", "reflect", "symmetric" or "wrap"."""
+    if mode not in ("constant", *_BY_PLACES):
+        raise UnsupportedError(
+            f'np.pad: mode must be "constant", {", ".join(map(repr, _BY_PLACES))}, got {mode!r} '
+            f"(at {source_scope()})"
+        )
+    widths = np.broadcast_to(np.asarray(pad_width), (array.ndim, 2))
+    values = np.broadcast_to(np.asarray(options.pop("constant_values", 0)), (array.ndim, 2))
+    if widths.dtype.kind != "i" or np.any(widths < 0):
+        raise ArgumentError(
+            f"np.pad: widths must be whole numbers ≥ 0, got {pad_width} (at {source_scope()})"
+        )
+    for axis, (width, value) in enumerate(zip(widths.tolist(), values.tolist(), strict=True)):
+        if not any(width):
+            continue
+        if mode == "constant":
+            before, after = (
+                np.full((*array.shape[:axis], count, *array.shape[axis + 1 :]), x, array.dtype)
+                for count, x in zip(width, value, strict=True)
+            )
+            array = concatenate([before, array, after], axis)
+        else:
+            places = np.pad(np.arange(array.shape[axis]), width, mode, **options)
+            array = getitem(array, (*(slice(None),) * axis, places))
+    return array
+
+
+def block(arrays: Any) -> Any:
+    """Nested lists of blocks put together: the innermost along the last axis, the next along that before."""
+    depth, ndim = _depth(arrays), _most_axes(arrays)
+    return _joined(arrays, max(ndim, depth), depth)
+
+
+def _depth(nested: Any) -> int:
+    return 1 + max(map(_depth, nested), default=0) if isinstance(nested, list) else 0
+
+
+def _most_axes(nested: Any) -> int:
+    return max(map(_most_axes, nested), default=0) if isinstance(nested, list) else np.ndim(nested)
+
+
+def _joined(nested: Any, ndim: int, depth: int) -> Any:
+    if isinstance(nested, list):
+        return concatenate([_joined(x, ndim, depth - 1) for x in nested], -depth)
+    if depth:
+        raise ArgumentError(f"np.block: lists must be nested equally deep (at {source_scope()})")
+    return np.reshape(nested, (1,) * (ndim - np.ndim(nested)) + np.shape(nested))
+
+
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.split: split, np.array_split: array_split, np.hsplit: hsplit,
     np.vsplit: lambda ary, indices_or_sections: split(ary, indices_or_sections, 0),
     np.dsplit: lambda ary, indices_or_sections: split(ary, indices_or_sections, 2),
     np.unstack: unstack, np.column_stack: column_stack, np.dstack: dstack, np.atleast_3d: atleast_3d,
     np.append: append, np.broadcast_arrays: broadcast_arrays, np.meshgrid: meshgrid,
+    np.pad: pad, np.block: block,
 }  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.errors import ArgumentError, ShapeError, UnsupportedError
+from dagsolve.linalg.factorisations import cholesky as linalg_cholesky
 from dagsolve.linalg.least_squares import solved
 from dagsolve.linalg.operands import hermitian
 from dagsolve.primitives import PRIMITIVES
@@ -23,12 +24,8 @@ EighResult: Any = type(np.linalg.eigh(np.eye(1)))
 
 
 def cholesky(a: Any, *, upper: bool = False) -> Any:
-    """Factor of the Hermitian matrix whose lower triangle is stored."""
-    if upper:
-        raise UnsupportedError(
-            f"np.linalg.cholesky with upper=True (at {source_scope()}). Use the lower factor's transpose."
-        )
-    return _P["cholesky"](hermitian(a))
+    """Factor of the Hermitian matrix whose triangle of the factor's kind is stored."""
+    return linalg_cholesky(a, lower=not upper)
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:

@@ -23,6 +23,15 @@ CASES: dict[str, Callable[..., Any]] = {  # of x (4, 5) and v (5,)
     "column_stack": lambda x, v: np.column_stack([v, x.T, np.arange(5.0)]),
     "dstack": lambda x, v: np.dstack([x[0], v, WEIGHTS]),
     "append": lambda x, v: [np.append(x, v), np.append(x, v[None], axis=0)],
+    "pad": lambda x, v: [np.pad(x, 1), np.pad(x, (2, 0), constant_values=3.0), np.pad(v, (0, 2))],
+    "pad by sides": lambda x, v: np.pad(x, ((1, 2), (0, 3)), constant_values=((1.0, 2.0), (3.0, 4.0))),
+    "pad by items": lambda x, v: [
+        np.pad(x, ((2, 1), (3, 2)), mode=m) for m in ("edge", "reflect", "symmetric", "wrap")
+    ],
+    "block": lambda x, v: [
+        np.block([[x, x[:, :1]], [v, np.ones((1, 1))]]), np.block([v, 2.0, v]), np.block([[v], [v]]),
+        np.block([[[x], [x]]]), np.block(v),
+    ],
     "broadcast_arrays": lambda x, v: list(np.broadcast_arrays(x, v, 2.0)),
     "meshgrid": lambda x, v: list(np.meshgrid(v, x[:, 0])),
     "meshgrid ij": lambda x, v: list(np.meshgrid(v, x[0], PLACES, indexing="ij", sparse=True)),
