@@ -132,6 +132,8 @@ def lu_solve(
         raise ArgumentError(f"lu_solve: trans must be 0, 1 or 2, got {trans!r}")
     lu, piv = floating(lu_and_piv[0]), array(lu_and_piv[1])
     b = floating(b)
+    if lu.ndim < 2 or lu.shape[-1] != lu.shape[-2]:
+        raise ShapeError(f"lu_solve: lu must have shape (..., n, n), got {tuple(lu.shape)}")
     x = _columns("lu_solve", b)
     swap = trans == 1 and "c" in (lu.dtype.kind, b.dtype.kind)
     x = call("conjugate", x) if swap else x
