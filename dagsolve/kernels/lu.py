@@ -167,10 +167,9 @@ def _matrix(a: Array, batch: list[int]) -> str:
 
 
 def lu_reverse(packed: Array, cotangent: Array) -> Array:
-    """Ā[p] from packed factors and their packed cotangent, both (m, n), real and of one dtype."""
-    m = np.array(cotangent, order="C")
-    _sweep(packed, m, PANEL)
-    return m
+    """Ā[p] from packed factors and, in place of, their C-contiguous packed cotangent, both real (m, n)."""
+    _sweep(packed, cotangent, PANEL)
+    return cotangent
 
 
 def _sweep(f: Array, m: Array, panel: int) -> None:

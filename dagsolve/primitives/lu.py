@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from dagsolve.kernels import blas
+from dagsolve.kernels import blas, lapack
 from dagsolve.kernels.dense import adjoint, total
 from dagsolve.kernels.lu import lu_packed, lu_reverse
+from dagsolve.kernels.packing import together, unpacked
 from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Cost, Primitive, Saved, Specs, Wanted
 from dagsolve.primitives.permutation import permute_rows
@@ -39,6 +40,14 @@ def forward(xp: Namespace, a: Array) -> Arrays:
     k = min(m, n)
     l = xp.tril(packed[..., :k], k=-1) + xp.eye(m, k, dtype=a.dtype)
     return p, l, xp.triu(packed[..., :k, :])
+
+
+def forward_kernel(xp: Namespace, a: Array) -> Arrays:
+    """By LAPACK, one matrix; of a stack as above."""
+    if a.ndim > 2 or not (xp is np and lapack.supports(a)):
+        return forward(xp, a)
+    packed, p = lu_packed(xp, "lu", a)
+    return p, *unpacked(packed)
 
 
 def specs(a: Spec) -> Specs:
@@ -133,17 +142,18 @@ def pullback_kernel(xp: Namespace, saved: Saved, cotangents: tuple[Maybe, ...], 
     if np.any(singular):
         return pullback(xp, saved, cotangents, wanted)  # which says so
     lead = broadcast_shapes(l.shape[:-2], *(y_bar.shape[:-2] for y_bar in given))
-    cotangent, packed = np.zeros((*lead, m, n), l.dtype), np.empty((*l.shape[:-2], m, n), l.dtype)
-    packed[..., :, :k], packed[..., :k, k:] = np.tril(l, -1), u[..., k:]
-    packed[..., :k, :k] += np.triu(u[..., :k])
-    if l_bar is not None:
-        cotangent[..., :, :k] += np.tril(l_bar, -1)
-    if u_bar is not None:
-        cotangent[..., :k, :] += np.triu(u_bar)
-    packed = np.broadcast_to(packed, (*lead, m, n))
+    each = [None if x is None else np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (l, u, l_bar, u_bar)]
+    if not lead:
+        return (permute_rows(_swept(*each, m, n), saved.p, inverse=True),)
+    a_bar = np.empty((*lead, m, n), l.dtype)
     for index in np.ndindex(*lead):
-        cotangent[index] = lu_reverse(packed[index], cotangent[index])
-    return (permute_rows(cotangent, saved.p, inverse=True),)
+        a_bar[index] = _swept(*(None if x is None else x[index] for x in each), m, n)
+    return (permute_rows(a_bar, saved.p, inverse=True),)
+
+
+def _swept(l: Maybe, u: Maybe, l_bar: Maybe, u_bar: Maybe, m: int, n: int) -> Array:
+    """Ā[p] of one matrix."""
+    return lu_reverse(together(l, u, m, n), together(l_bar, u_bar, m, n))
 
 
 def cost(operands: Specs, results: Specs) -> Cost:
@@ -183,6 +193,7 @@ lu = Primitive(
     pullback,
     saves={"a": ("p", "l", "u")},
     specs=specs,
+    forward_kernel=forward_kernel,
     pullback_kernel=pullback_kernel,
     cost=cost,
     examples=examples,
