@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from dagsolve.kernels import reflectors, wy
 from dagsolve.sampling import random_array, random_orthogonal
@@ -89,3 +90,19 @@ def test_columns_of_zeros_and_of_nan(rng):
     assert error(q @ r, a) < 100
     a[3, 11] = np.nan
     assert not np.all(np.isfinite(reflectors.qr(a)[1]))
+
+
+@pytest.mark.parametrize("dtype", "df")
+@pytest.mark.parametrize("shape", [(5, 5), (29, 23), (37, 3)])
+def test_reflectors_as_lapack_leaves_them_are_multiplied_in_their_order(shape, dtype, rng):
+    (packed, tau), _ = scipy.linalg.qr(rng.standard_normal(shape).astype(dtype), mode="raw")
+    tau[1::3] = 0  # the identity
+    c = rng.standard_normal((shape[0], 7)).astype(dtype)
+    expected = c.astype("d")
+    for k in reversed(range(tau.size)):
+        v = np.concatenate([np.zeros(k), [1.0], packed[k + 1 :, k]])
+        expected -= tau[k] * np.outer(v, v @ expected)
+    for found in (np.ascontiguousarray(c), np.asfortranarray(c)):
+        wy.multiply(packed, tau, found)
+        scale = np.max(np.abs(expected))
+        np.testing.assert_allclose(found / scale, expected / scale, atol=1e-13 if dtype == "d" else 1e-5)
