@@ -35,12 +35,13 @@ def lu(
 
     a has shape (..., m, n), L (..., m, k) and U (..., k, n) with k = min(m, n). P has no derivative; the
     derivative of L and U exists where the first k columns of a are independent and no two pivots tie: a tie
-    is told where they are differentiated, as `ds.degenerate` says, since the factors jump there.
+    is told where they are differentiated, as `ds.degenerate` says, since the factors jump there (not in
+    programs of Dask arrays).
     Raises FactorisationError for NaN, and in the reverse sweep for a zero pivot.
     """
     a = floating(a)
     p, l, u = call("lu", a)
-    if traced(a) or isinstance(a, da.Array):
+    if traced(a):
         l, u = call("single_pivots", l, u)
     if permute_l:
         return call("permute_rows", l, p, inverse=True), u

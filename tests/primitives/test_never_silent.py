@@ -5,6 +5,7 @@ What NumPy warns of (a division by zero, an overflow) is told too; what is neith
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sylvester": lambda a: L.solve_sylvester(a, np.conj(a.T), LEFT),
     "lyapunov": lambda a: L.solve_discrete_lyapunov(a, LEFT),
     "toeplitz": lambda a: L.solve_toeplitz((a[:, 0], a[0]), SIDES), "power": lambda a: L.matrix_power(a, -2),
-    **{f"norm {p}": lambda a, p=p: L.norm(a, p) for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)},
-    **{f"norms {p}": lambda a, p=p: L.norm(a, p, axis=0) for p in (None, 0, 1, 2, 3, 0.5, -1, -2, -np.inf)},
+    **{f"norm {p}": partial(L.norm, ord=p) for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)},
+    **{f"norms {p}": partial(L.norm, ord=p, axis=0) for p in (None, 0, 1, 2, 3, 0.5, -1, -2, -np.inf)},
 }  # fmt: skip
 OVERFLOWING = ("uneven columns", "uneven rows")  # products of such numbers may be no numbers
 

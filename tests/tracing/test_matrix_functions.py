@@ -17,6 +17,7 @@ Z = RNG.standard_normal((3, 5)) + 1j * RNG.standard_normal((3, 5))
 SQUARE = RNG.standard_normal((5, 5))
 FOUR = (RNG.standard_normal((6, 6)) / 6 + 2 * np.eye(6)).reshape(2, 3, 3, 2)
 BACK = np.moveaxis(FOUR.reshape(2, 3, 6), -1, 0)
+FIRST: Any = {"axis": 0}
 KEPT: Any = {"keepdims": True}
 HALF: Any = 0.5
 VECTORS = [None, 2, 1, 3, 0.5, -2, np.inf, -np.inf]
@@ -55,7 +56,7 @@ CALLS: dict[Any, list[Any]] = {
         (lambda x, y: np.cross(x, y, axisa=1, axisb=0, axisc=0), T, A[:, :1]),
     ],
     np.linalg.cross: [(lambda x, y: np.linalg.cross(x, y, axis=-2), T, A)],
-    np.linalg.vecdot: [(np.linalg.vecdot, Z, Z[::-1]), (lambda x, y: np.linalg.vecdot(x, y, axis=0), A, B)],
+    np.linalg.vecdot: [(np.linalg.vecdot, Z, Z[::-1]), (lambda x, y: np.linalg.vecdot(x, y, **FIRST), A, B)],
     np.linalg.tensorsolve: [
         (np.linalg.tensorsolve, FOUR, T[:, 0, :3].copy()),
         (lambda a, b: np.linalg.tensorsolve(a, b, (0,)), BACK, T[:, 1, :3].copy()),
