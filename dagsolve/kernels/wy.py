@@ -35,16 +35,14 @@ class Panel(NamedTuple):
         blas.trmm(self.t, x, lower=False, transposed=transposed)
         blas.gemm(self.v, x, c, alpha=-1.0)
 
-    def columns(self) -> Array:
-        """The first b columns of H, (m, b)."""
+    def fill(self, q: Array) -> None:
+        """q := the first b columns of H, (m, b)."""
         b = self.t.shape[0]
         x = np.array(self.v[:b].T, order="F")
         blas.trmm(self.t, x, lower=False)
-        made = np.empty_like(self.v)
-        blas.gemm(self.v, x, made, alpha=-1.0, beta=0.0)
+        blas.gemm(self.v, x, q, alpha=-1.0, beta=0.0)
         diagonal = np.arange(b)
-        made[diagonal, diagonal] += 1
-        return made
+        q[diagonal, diagonal] += 1
 
 
 def factored(a: Array) -> tuple[Panel, Array]:
@@ -60,20 +58,12 @@ def factored(a: Array) -> tuple[Panel, Array]:
 
 
 def from_reflectors(v: Array, tau: Array) -> Panel:
-    """The panel of reflectors below the diagonal of v (m, b), as LAPACK leaves them, with factors tau.
-
-    T is the inverse of the upper triangle of VᵀV with the diagonal 1/τ, which takes products where LAPACK's
-    `larft` goes column by column. A reflector with τ = 0 is the identity: its row and column of T are zero.
-    Reference: C. Puglisi, SIAM J. Sci. Stat. Comput. 13, 723 (1992).
-    """
-    b, idle = tau.size, tau == 0
+    """The panel of reflectors below the diagonal of v (m, b), as LAPACK leaves them, with factors tau."""
+    m, b = v.shape
     v, t = _unit_trapezoid(np.array(v, order="F")), np.zeros((b, b), v.dtype, order="F")
-    blas.syrk(v.T, t.T, beta=0.0)
-    t[idle] = 0
-    t[:, idle] = 0
-    np.fill_diagonal(t, 1 / np.where(idle, 1, tau))
-    routine(LETTER[v.dtype.char] + "trtri")(b"U", b"N", _int(b), t.ctypes.data, _int(b), _int(0))
-    t[idle, idle] = 0
+    routine(LETTER[v.dtype.char] + "larft")(
+        b"F", b"C", _int(m), _int(b), v.ctypes.data, _int(m), tau.ctypes.data, t.ctypes.data, _int(b)
+    )
     return Panel(v, t)
 
 
@@ -118,7 +108,7 @@ def fill_columns(panels: list[Panel], q: Array) -> None:
         stop = start + panel.t.shape[0]
         if stop < k:
             panel.apply(q[start:, stop:])
-        assign(q[start:, start:stop], panel.columns())
+        panel.fill(q[start:, start:stop])
 
 
 def apply_all(panels: list[Panel], c: Array, *, transposed: bool = False) -> None:
@@ -146,6 +136,6 @@ def multiply(v: Array, tau: Array, c: Array) -> None:
 
 def _unit_trapezoid(v: Array) -> Array:
     top = v[: v.shape[1]]
-    top[...] = np.tril(top, -1)
+    top[np.triu_indices(v.shape[1])] = 0
     np.fill_diagonal(top, 1)
     return v

@@ -7,9 +7,9 @@ With A = Q R, Ȧ X + A Ẋ + Ṡ = Ḃ and Aᴴ S = 0,
 
 The factors are kept beside X and S for the kernel of the pullback, which takes products with B's few columns
 only, no term of m n². Large real matrices keep Q as reflectors, V below the diagonal in `q` and T in `t`
-(`dagsolve.kernels.wy`), and never form it: products with them have the digits of products with Q, while the
-semi-normal equations, A R⁻¹ in place of Q, would square the condition number where S̄ ≠ 0. The traceable maps,
-for forward mode and second derivatives, factor A again; so A is kept as well.
+(`dagsolve.kernels.wy`), and never form it. Products with them have the digits of products with Q; the
+semi-normal equations, A R⁻¹ in place of Q, would square the condition number in Z where S̄ ≠ 0. The traceable
+maps, for forward mode and second derivatives, factor A again; so A is kept as well.
 
 A is refused as rank deficient where a diagonal entry of R is at most `cond` (max(m, n) ε if None) times the
 largest. Reference: G. H. Golub, V. Pereyra, SIAM J. Numer. Anal. 10, 413 (1973).
