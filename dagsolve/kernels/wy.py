@@ -58,12 +58,20 @@ def factored(a: Array) -> tuple[Panel, Array]:
 
 
 def from_reflectors(v: Array, tau: Array) -> Panel:
-    """The panel of reflectors below the diagonal of v (m, b), as LAPACK leaves them, with factors tau."""
-    m, b = v.shape
+    """The panel of reflectors below the diagonal of v (m, b), as LAPACK leaves them, with factors tau.
+
+    T is the inverse of the upper triangle of VᵀV with the diagonal 1/τ, which takes products where LAPACK's
+    `larft` goes column by column. A reflector with τ = 0 is the identity: its row and column of T are zero.
+    Reference: C. Puglisi, SIAM J. Sci. Stat. Comput. 13, 723 (1992).
+    """
+    b, idle = tau.size, tau == 0
     v, t = _unit_trapezoid(np.array(v, order="F")), np.zeros((b, b), v.dtype, order="F")
-    routine(LETTER[v.dtype.char] + "larft")(
-        b"F", b"C", _int(m), _int(b), v.ctypes.data, _int(m), tau.ctypes.data, t.ctypes.data, _int(b)
-    )
+    blas.syrk(v.T, t.T, beta=0.0)
+    t[idle] = 0
+    t[:, idle] = 0
+    np.fill_diagonal(t, 1 / np.where(idle, 1, tau))
+    routine(LETTER[v.dtype.char] + "trtri")(b"U", b"N", _int(b), t.ctypes.data, _int(b), _int(0))
+    t[idle, idle] = 0
     return Panel(v, t)
 
 
@@ -136,6 +144,6 @@ def multiply(v: Array, tau: Array, c: Array) -> None:
 
 def _unit_trapezoid(v: Array) -> Array:
     top = v[: v.shape[1]]
-    top[np.triu_indices(v.shape[1])] = 0
+    top[...] = np.tril(top, -1)
     np.fill_diagonal(top, 1)
     return v
