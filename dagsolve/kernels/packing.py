@@ -1,11 +1,8 @@
-"""LU factors L (m, k) and U (k, n) in one matrix (m, n), L below its unit diagonal, and back, by strips.
-
-The packed matrix may lie in columns, as LAPACK makes it: both factors come out in rows, for one walk across.
-"""
+"""LU factors L (m, k), U (k, n) in one matrix (m, n), L below U's diagonal, and back, by strips of rows."""
 
 import numpy as np
 
-from dagsolve.kernels.layouts import LONG, SHORT
+from dagsolve.kernels.layouts import in_rows
 from dagsolve.kernels.triangles import STRIP
 from dagsolve.namespace import Array
 
@@ -14,20 +11,19 @@ def unpacked(packed: Array) -> tuple[Array, Array]:
     """(L, U) of a NumPy matrix of packed factors, C-contiguous, with ones and zeros where they belong."""
     m, n = packed.shape
     k = min(m, n)
-    l, u = np.zeros((m, k), packed.dtype), np.zeros((k, n), packed.dtype)
-    for start in range(0, k, SHORT):
-        stop = min(start + SHORT, k)
+    l, u = np.zeros((m, k), packed.dtype), in_rows(packed)
+    for start in range(0, k, STRIP):
+        stop = min(start + STRIP, k)
         own = slice(start, stop)
-        for row in range(stop, m, LONG):
-            l[row : row + LONG, own] = packed[row : row + LONG, own]
-        for row in range(0, start, LONG):
-            last = min(row + LONG, start)
-            u[row:last, own] = packed[row:last, own]
-        corner = packed[own, own]
+        l[own, :start] = u[own, :start]
+        u[own, :start] = 0
+        corner = u[own, own]
         l[own, own] = np.tril(corner, -1) + np.eye(stop - start, dtype=packed.dtype)
         u[own, own] = np.triu(corner)
-    u[:, k:] = packed[:k, k:]
-    return l, u
+    if m == k:
+        return l, u
+    l[k:] = u[k:]
+    return l, u[:k].copy()
 
 
 def together(l: Array | None, u: Array | None, m: int, n: int) -> Array:

@@ -142,16 +142,16 @@ def pullback_kernel(xp: Namespace, saved: Saved, cotangents: tuple[Maybe, ...], 
     if np.any(singular):
         return pullback(xp, saved, cotangents, wanted)  # which says so
     lead = broadcast_shapes(l.shape[:-2], *(y_bar.shape[:-2] for y_bar in given))
-    each = [None if x is None else np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (l, u, l_bar, u_bar)]
     if not lead:
-        return (permute_rows(_swept(*each, m, n), saved.p, inverse=True),)
+        return (permute_rows(_swept(m, n, l, u, l_bar, u_bar), saved.p, inverse=True),)
+    each = [None if x is None else np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (l, u, l_bar, u_bar)]
     a_bar = np.empty((*lead, m, n), l.dtype)
     for index in np.ndindex(*lead):
-        a_bar[index] = _swept(*(None if x is None else x[index] for x in each), m, n)
+        a_bar[index] = _swept(m, n, *[None if x is None else x[index] for x in each])
     return (permute_rows(a_bar, saved.p, inverse=True),)
 
 
-def _swept(l: Maybe, u: Maybe, l_bar: Maybe, u_bar: Maybe, m: int, n: int) -> Array:
+def _swept(m: int, n: int, l: Maybe, u: Maybe, l_bar: Maybe, u_bar: Maybe) -> Array:
     """Ā[p] of one matrix."""
     return lu_reverse(together(l, u, m, n), together(l_bar, u_bar, m, n))
 

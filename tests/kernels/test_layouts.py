@@ -10,7 +10,7 @@ DTYPES = [np.float32, np.float64, np.complex128]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(5, 3), (0, 7), (257, 389), (389, 257), (3, 5, 7)])
+@pytest.mark.parametrize("shape", [(5, 3), (0, 7), (257, 389), (389, 257), (521, 512), (3, 5, 7)])
 def test_copies_have_the_layout_and_the_items(shape, dtype, rng):
     x = rng.normal(size=shape).astype(dtype)
     for given in (x, np.asfortranarray(x), x[::-1], x.T):
