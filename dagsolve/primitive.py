@@ -71,6 +71,8 @@ class Primitive:
     forward     (xp, *operands, **params) -> result, or a tuple where the signature names several
     pushforward (xp, saved, tangents, **params) -> result tangent(s)
     pullback    (xp, saved, cotangents, wanted, **params) -> one contribution per wanted operand
+    forward_needed  (xp, needed, *operands, **params) -> results, None for those that `needed` does not name;
+                taken in blocks of a graph where nobody reads them, such as vectors beside eigenvalues
     *_kernel    numeric twins on concrete arrays, same arguments; untraceable, blocked, in place
     inplace     result -> the operand whose memory it may take at that operand's last use; forward_kernel
                 then takes `overwrite=True`, given for an operand of the result's spec that nothing else sees
@@ -95,6 +97,7 @@ class Primitive:
     pullback: Callable[..., tuple[Array | None, ...]] | None = None
     saves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     specs: Callable[..., Specs] | None = None
+    forward_needed: Callable[..., Any] | None = None
     forward_kernel: Callable[..., Any] | None = None
     pullback_kernel: Callable[..., tuple[Array | None, ...]] | None = None
     inplace: Mapping[str, str] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from dagsolve.graph import Params
 from dagsolve.kernels import blas
 from dagsolve.kernels.layouts import in_rows
 from dagsolve.kernels.triangles import add_transpose
-from dagsolve.namespace import Array, Namespace
+from dagsolve.namespace import Array, Arrays, Namespace
 from dagsolve.primitive import Primitive
 from dagsolve.primitives.derived import find
 
@@ -52,7 +52,7 @@ def resolved(code: Code, xp: Namespace) -> Steps:
 def _step(
     instruction: Instruction, primitives: Mapping[str, Primitive], outputs: frozenset[int], xp: Namespace
 ) -> Step:
-    name, operands, results, params, _, reuse = instruction
+    name, operands, results, params, clear, reuse = instruction
     if name == ACCUMULATE:
         return _accumulate_step(operands, results[0], dict(params)["alpha"], bool(reuse), xp)
     if name == WITH_TRANSPOSE:
@@ -62,7 +62,7 @@ def _step(
     if function is not None and primitive.forward_kernel is None and _takes_out(xp):
         return _ufunc_step(function, operands, results[0], reuse)
     if len(results) > 1:
-        return _tuple_step(primitive, operands, results, params, xp)
+        return _tuple_step(primitive, operands, results, params, clear, xp)
     call_step = _overwriting_step if reuse and xp is np and primitive.inplace else _call_step
     step = call_step(primitive, operands, results[0], params, xp)
     if primitive.view and results[0] in outputs:
@@ -133,9 +133,20 @@ def _overwriting_step(
 
 
 def _tuple_step(
-    primitive: Primitive, operands: tuple[int, ...], results: tuple[int, ...], params: Params, xp: Namespace
+    primitive: Primitive,
+    operands: tuple[int, ...],
+    results: tuple[int, ...],
+    params: Params,
+    clear: tuple[int, ...],
+    xp: Namespace,
 ) -> Step:
     run, keywords = primitive.run, dict(params)
+    needed = tuple(name for name, k in zip(primitive.results, results, strict=True) if k not in clear)
+    if primitive.forward_needed is not None and len(needed) < len(results):
+        rule = primitive.forward_needed
+
+        def run(xp: Namespace, operands: Arrays, params: Mapping[str, Any]) -> Any:
+            return rule(xp, needed, *operands, **params)
 
     def call(slots: Slots) -> None:
         made = run(xp, tuple([slots[k] for k in operands]), keywords)

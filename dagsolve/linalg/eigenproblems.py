@@ -11,7 +11,7 @@ import numpy as np
 from dagsolve.errors import ArgumentError, UnsupportedError
 from dagsolve.kernels import gauge
 from dagsolve.linalg.factorisations import cholesky
-from dagsolve.linalg.operands import adjoint, array, call, floating, traced
+from dagsolve.linalg.operands import adjoint, array, call, call_for, floating, traced
 from dagsolve.linalg.systems import mirrored, solve
 from dagsolve.namespace import Array, namespace_of
 
@@ -56,7 +56,8 @@ def eigh(
     elif traced(a):
         w, v = np.linalg.eigh(a, "L" if lower else "U")
     else:
-        w, v = call("eigh", a if lower else adjoint(a))
+        needed = ("w",) if eigvals_only else ("w", "v")
+        w, v = call_for(needed, "eigh", a if lower else adjoint(a))
     if subset_by_index is not None:
         low, high = (int(k) for k in subset_by_index)
         if not 0 <= low <= high < a.shape[-1]:
@@ -64,7 +65,7 @@ def eigh(
                 f"eigh: subset_by_index must be (low, high) with 0 <= low <= high < {a.shape[-1]}, "
                 f"got {tuple(subset_by_index)}"
             )
-        w, v = w[..., low : high + 1], v[..., low : high + 1]
+        w, v = w[..., low : high + 1], None if v is None else v[..., low : high + 1]
     return w if eigvals_only else (w, v)
 
 

@@ -10,7 +10,7 @@ import dask.array as da
 import numpy as np
 
 from dagsolve.linalg.tiled import on_dask
-from dagsolve.namespace import Array
+from dagsolve.namespace import Array, namespace_of
 from dagsolve.primitive import Primitive
 from dagsolve.primitives import PRIMITIVES
 from dagsolve.specs import spec_of
@@ -24,6 +24,15 @@ def call(name: str, *operands: Array, **params: Any) -> Any:
     if not any(traced(x) for x in operands):
         _refuse_shapes(primitive, operands, params)
     return primitive(*operands, **params)
+
+
+def call_for(needed: tuple[str, ...], name: str, a: Array) -> tuple[Any, ...]:
+    """Results of a primitive of one operand; of a plain array None for those that `needed` does not name."""
+    primitive = PRIMITIVES[name]
+    if traced(a) or isinstance(a, da.Array) or primitive.forward_needed is None:
+        return tuple(call(name, a))
+    _refuse_shapes(primitive, (a,), {})
+    return tuple(primitive.forward_needed(namespace_of(a), needed, a))
 
 
 def _refuse_shapes(primitive: Primitive, operands: tuple[Array, ...], params: dict[str, Any]) -> None:

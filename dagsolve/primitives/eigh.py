@@ -56,6 +56,14 @@ def _vectors(a: Array) -> Arrays:
     return w, v
 
 
+def forward_needed(xp: Namespace, needed: tuple[str, ...], a: Array) -> tuple[Array | None, ...]:
+    """The eigenvalues alone where the vectors are not needed."""
+    if "v" in needed:
+        return forward_kernel(xp, a)
+    whole = a if xp is np else copyltu(xp, a)
+    return *factored(xp, "eigh", a, lambda: xp.linalg.eigvalsh(whole)), None
+
+
 def pushforward(xp: Namespace, saved: Saved, tangents: Arrays) -> Arrays:
     (a_dot,) = tangents
     v = saved.v
@@ -109,6 +117,7 @@ eigh = Primitive(
     pushforward,
     pullback,
     saves={"a": ("w", "v")},
+    forward_needed=forward_needed,
     forward_kernel=forward_kernel,
     cost=cost,
     examples=examples,

@@ -64,6 +64,13 @@ def _vectors(a: Array) -> Arrays:
     return u, s, vh
 
 
+def forward_needed(xp: Namespace, needed: tuple[str, ...], a: Array) -> tuple[Array | None, ...]:
+    """The singular values alone where no vectors are needed."""
+    if needed != ("s",):
+        return forward_kernel(xp, a)
+    return None, *factored(xp, "svd", a, lambda: xp.linalg.svdvals(a)), None
+
+
 def specs(a: Spec) -> Specs:
     dims = svd.parsed.dims((a.shape,))
     lead, m, n = a.shape[:-2], dims["m"], dims["n"]
@@ -201,6 +208,7 @@ svd = Primitive(
     pullback,
     saves={"a": ("u", "s", "vh")},
     specs=specs,
+    forward_needed=forward_needed,
     forward_kernel=forward_kernel,
     cost=cost,
     examples=examples,

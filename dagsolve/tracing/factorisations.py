@@ -60,7 +60,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
 
 
 def svdvals(x: Any, /) -> Any:
-    """Singular values, descending; the vectors are computed for the gradient's sake."""
+    """Singular values, descending; vectors are computed where a gradient needs them."""
     return _P["svd"](x)[1]
 
 
@@ -91,7 +91,7 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    """Eigenvalues, ascending; the vectors are computed for the gradient's sake."""
+    """Eigenvalues, ascending; vectors are computed where a gradient needs them."""
     return _P["eigh"](_stored(a, UPLO))[0]
 
 

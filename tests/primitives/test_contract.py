@@ -4,6 +4,7 @@ The pullback is checked against the pushforward by inner products, the pushforwa
 forward, and nothing against the formula it was written from.
 """
 
+from itertools import combinations
 from typing import Any
 
 import array_api_strict
@@ -34,6 +35,7 @@ CASES = list(cases(PRIMITIVES))
 DIFFERENTIABLE = [case for case in CASES if case.values[0].differentiable]
 PULLED_BY_KERNEL = [case for case in CASES if case.values[0].pullback_kernel is not None]
 RUN_BY_KERNEL = [case for case in CASES if case.values[0].forward_kernel is not None]
+RUN_IN_PART = [case for case in CASES if case.values[0].forward_needed is not None]
 # What the array API standard lacks: adding at repeated indices, mixed kinds of powers, SciPy's functions.
 BEYOND_STANDARD = {
     "add_at",
@@ -266,6 +268,19 @@ def test_forward_kernel_equals_forward(primitive, operands, params):
     for y, expected in zip(as_tuple(primitive.forward_kernel(np, *operands, **params)), by_rule, strict=True):
         assert spec_of(y) == spec_of(expected)
         np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("primitive", "operands", "params"), RUN_IN_PART)
+def test_needed_results_are_those_of_forward(primitive, operands, params):
+    """Whichever are needed; the others may be left out."""
+    by_rule = dict(zip(primitive.results, primitive.forward(np, *operands, **params), strict=True))
+    for count in range(1, len(by_rule) + 1):
+        for needed in combinations(by_rule, count):
+            made = primitive.forward_needed(np, needed, *operands, **params)
+            for y, (name, expected) in zip(made, by_rule.items(), strict=True):
+                if name in needed:
+                    assert spec_of(y) == spec_of(expected)
+                    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("primitive", "operands", "params"), PULLED_BY_KERNEL)

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 import dagsolve as ds
+from dagsolve.blocks.evaluate import run_block
 from dagsolve.errors import ArgumentError, FactorisationError, ShapeError, UnsupportedError
 from dagsolve.primitives.eigh import eigh, examples
 from dagsolve.sampling import random_array, random_orthogonal, random_separated, random_symmetric
 from dagsolve.specs import spec_of
+from tests.blocks.recorded import Recorded
 
 MATRICES = [example[0] for example in examples(np.random.default_rng(20261121))]
 
@@ -158,6 +160,22 @@ def test_input_takes_the_symmetric_representative(rng):
         np.testing.assert_allclose(gradient, np.outer(top, top), rtol=1e-11, atol=1e-13)
         half = np.tril(a) if lower else np.triu(a)
         np.testing.assert_allclose(ds.linalg.eigvalsh(half, lower=lower), np.linalg.eigvalsh(a), rtol=1e-13)
+
+
+def test_values_alone_make_no_vectors(rng, monkeypatch):
+    """Neither of a plain array nor where a graph's vectors have no reader."""
+    a = random_symmetric(rng, n=7)
+    expected = np.linalg.eigvalsh(a)
+    record = Recorded()
+    block = record.block(record("eigh", record.leaf(7, 7)))
+    monkeypatch.setattr(np.linalg, "eigh", None)
+    for found in (ds.linalg.eigvalsh(a), ds.linalg.eigh(a, eigvals_only=True), *run_block(block, [a])):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(ds.linalg.eigvalsh(a, subset_by_index=(2, 4)), expected[2:5], rtol=1e-12)
+    with pytest.raises(FactorisationError, match=r"eigh: a \(3, 3\) float64 cannot be factored"):
+        ds.linalg.eigvalsh(np.full((3, 3), np.nan))
+    with pytest.raises(ShapeError, match=r"a must have shape"):
+        ds.linalg.eigvalsh(np.ones((3, 5)))
 
 
 def test_what_is_not_supported_is_named():

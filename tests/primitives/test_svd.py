@@ -6,10 +6,12 @@ import pytest
 import scipy.linalg
 
 import dagsolve as ds
+from dagsolve.blocks.evaluate import run_block
 from dagsolve.errors import FactorisationError, ShapeError
 from dagsolve.primitives.svd import examples, random_of_spectrum, svd
 from dagsolve.sampling import random_array
 from dagsolve.specs import spec_of
+from tests.blocks.recorded import Recorded
 
 MATRICES = [example[0] for example in examples(np.random.default_rng(20261121))]
 
@@ -140,6 +142,19 @@ def test_gradients_equal_jaxs(shape, dtype, rng):
     with jax.enable_x64(True):
         expected = np.conj(jax.grad(lambda a: f(a, jax.numpy))(a))
     np.testing.assert_allclose(ds.grad(lambda a: f(a, np))(a), expected, rtol=1e-10, atol=1e-11)
+
+
+def test_values_alone_make_no_vectors(rng, monkeypatch):
+    """Where a graph's vectors have no reader; one of them is enough to make them."""
+    a = rng.standard_normal((7, 5))
+    expected = np.linalg.svd(a, full_matrices=False)
+    blocks = []
+    for offset in (1, 0):
+        record = Recorded()
+        blocks.append(record.block(record("svd", record.leaf(7, 5)) + offset))
+    np.testing.assert_allclose(np.abs(run_block(blocks[1], [a])[0]), np.abs(expected[0]), rtol=1e-9)
+    monkeypatch.setattr(np.linalg, "svd", None)
+    np.testing.assert_allclose(run_block(blocks[0], [a])[0], expected[1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 3), (2, 3, 0)])
