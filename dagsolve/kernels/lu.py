@@ -129,12 +129,14 @@ def refuse_singular(xp: Namespace, who: str, packed: Array, p: Array, of: str = 
     pivots = xp.abs(xp.linalg.diagonal(packed))
     left, above = xp.abs(xp.tril(packed, k=-1)), xp.abs(xp.triu(packed, k=1))
     beside = xp.sum(left * xp.matrix_transpose(above), axis=-1)
-    bad = pivots <= _rounding(xp, pivots) * beside
+    lost = _rounding(xp, pivots) * beside
+    bad = (pivots <= lost) | _too_small(xp, pivots)
     if xp.any(bad):
         *batch, k = (int(found[0]) for found in xp.nonzero(bad))
         line, size = int(p[(*batch, k)]), float(pivots[(*batch, k)])
         left_of = float(beside[(*batch, k)])
         told = f", rounding beside the {left_of:.3g} that it is left of" if size else ""
+        told = told if size <= float(lost[(*batch, k)]) else ", too small to divide by"
         raise FactorisationError(
             f"{who}: {_matrix(packed, batch)} is singular: pivot {k} (of {of} {line}) has size {size:.3g}"
             f"{told}; remove dependent {of}s, add a small multiple of the identity, or use lstsq"
@@ -146,7 +148,13 @@ def small_pivots(xp: Namespace, packed: Array) -> Array:
     pivots = xp.abs(xp.linalg.diagonal(packed))
     largest = _largest(xp, packed)[..., None]
     most = 1.5 * packed.shape[-1] * largest  # more than Σ |l_kj u_jk|, since no |l_kj| is above √2
-    small: Array = pivots <= _rounding(xp, pivots) * most
+    small: Array = (pivots <= _rounding(xp, pivots) * most) | _too_small(xp, pivots)
+    return small
+
+
+def _too_small(xp: Namespace, pivots: Array) -> Array:
+    """Where a quotient by the pivot overflows, of which LAPACK does not tell."""
+    small: Array = pivots < float(xp.finfo(pivots.dtype).smallest_normal)
     return small
 
 

@@ -138,7 +138,7 @@ def pullback_kernel(xp: Namespace, saved: Saved, cotangents: tuple[Maybe, ...], 
     m, k, n = l.shape[-2], l.shape[-1], u.shape[-1]
     if not given or not k or not (xp is np and blas.supports(l, u, *given)):
         return pullback(xp, saved, cotangents, wanted)
-    singular = np.linalg.diagonal(u[..., :k]) == 0
+    singular = np.abs(np.linalg.diagonal(u[..., :k])) < np.finfo(u.dtype).smallest_normal
     if np.any(singular):
         return pullback(xp, saved, cotangents, wanted)  # which says so
     lead = broadcast_shapes(l.shape[:-2], *(y_bar.shape[:-2] for y_bar in given))

@@ -30,9 +30,12 @@ SMALL = 32  # order below which a call per matrix costs more than the flops of a
 
 
 def refuse_singular(xp: Namespace, t: Array, who: str = "solve_triangular", name: str = "t") -> None:
-    """Raises FactorisationError, beginning with `who`, unless the diagonal is finite and without zeros."""
+    """Raises FactorisationError, beginning with `who`, unless the diagonal is finite and without zeros.
+
+    Numbers that are not normal count as zeros: quotients by them overflow, of which LAPACK does not tell.
+    """
     diagonal = xp.linalg.diagonal(t)
-    bad = (diagonal == 0) | ~xp.isfinite(diagonal)
+    bad = (xp.abs(diagonal) < float(xp.finfo(t.dtype).smallest_normal)) | ~xp.isfinite(diagonal)
     if xp.any(bad):
         *batch, k = (int(found[0]) for found in xp.nonzero(bad))
         raise FactorisationError(

@@ -18,6 +18,7 @@ import scipy.fft
 import scipy.linalg
 
 from dagsolve.errors import FactorisationError
+from dagsolve.kernels.choices import ROUNDING
 from dagsolve.kernels.dense import conjugate, total
 from dagsolve.kernels.stacks import on_host, one_by_one
 from dagsolve.namespace import Array, Namespace, native_dtype
@@ -42,14 +43,29 @@ def _levinson(c: Array, r: Array, b: Array) -> Array:
             return right
         head = column[:1]
         try:
-            return np.asarray(scipy.linalg.solve_toeplitz((column, np.concatenate((head, row[1:]))), right))
+            x = np.asarray(scipy.linalg.solve_toeplitz((column, np.concatenate((head, row[1:]))), right))
         except np.linalg.LinAlgError:
             raise FactorisationError(
                 f"solve_toeplitz: a leading minor of the matrix of order {column.size} is zero. Solve with "
                 "ds.linalg.toeplitz(c, r) by ds.linalg.solve instead."
             ) from None
+        _refuse_garbage(column, row, right, x)
+        return x
 
     return one_by_one(single, c, r, b, ndims=(1, 1, 2)).astype(dtype, copy=False)
+
+
+def _refuse_garbage(c: Array, r: Array, b: Array, x: Array) -> None:
+    """Raises FactorisationError for a solution so large that rounding of T x is as large as b."""
+    eps, n = np.finfo(np.float64).eps, c.size  # that of Levinson's recursion, whatever the operands'
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = np.sum(np.abs(c)) + np.sum(np.abs(r[1:]))
+        rounding = ROUNDING * np.sqrt(n) * eps * norm * np.max(np.abs(x), axis=0)
+    if not np.all((rounding < np.max(np.abs(b), axis=0)) | np.all(b == 0, axis=0)):
+        raise FactorisationError(
+            f"solve_toeplitz: the matrix of order {n} is singular to rounding, or a leading minor of it is."
+            " Solve with ds.linalg.toeplitz(c, r) by ds.linalg.solve or lstsq instead."
+        )
 
 
 def specs(c: Spec, r: Spec, b: Spec) -> Specs:

@@ -132,6 +132,19 @@ def test_toeplitz_gradient_agrees_with_the_formed_matrix(rng):
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_toeplitz_matrix_that_is_singular_to_rounding_is_refused(dtype, rng):
+    """Rows that add to zero, or a first minor that is no more than rounding."""
+    c = random_array(rng, 5, dtype=dtype)
+    r = np.concatenate([c[:1], c[:0:-1]])  # a circulant, of which one frequency is missing
+    c -= np.mean(c)
+    r -= np.mean(r)
+    tiny = np.array([1e-3 * np.finfo(dtype).eps, 1, 2, 3, 4], dtype)
+    for column, row in ((c, r), (tiny, tiny)):
+        with pytest.raises(FactorisationError, match="solve_toeplitz: .*(singular to rounding|is zero)"):
+            solve_toeplitz(column, row, np.ones((5, 2), dtype))
+
+
 def test_toeplitz_with_a_zero_minor_is_refused():
     with pytest.raises(FactorisationError, match="a leading minor of the matrix of order 2 is zero"):
         solve_toeplitz(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.ones((2, 1)))

@@ -50,6 +50,7 @@ MATRICES: dict[str, Any] = {
     "uneven columns": LEFT * np.logspace(-90, 90, N),
     "uneven rows": LEFT * np.logspace(-30, 30, N)[:, None],
     "skew": LEFT - LEFT.T,
+    "subnormal": LEFT * 1e-310,
 }
 SIDES = np.cos(np.arange(2.0 * N)).reshape(N, 2)
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -71,7 +72,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     **{f"norm {p}": partial(L.norm, ord=p) for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)},
     **{f"norms {p}": partial(L.norm, ord=p, axis=0) for p in (None, 0, 1, 2, 3, 0.5, -1, -2, -np.inf)},
 }  # fmt: skip
-OVERFLOWING = ("uneven columns", "uneven rows")  # products of such numbers may be no numbers
+OVERFLOWING = ("uneven columns", "uneven rows", "subnormal")  # products of such numbers may be no numbers
 
 
 def weighed(results: Any) -> Any:
