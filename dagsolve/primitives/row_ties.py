@@ -65,6 +65,8 @@ def told_forward(
     m, k = l.shape[-2:]
     if m - start < 2 or not l.size or policy == "ignore":
         return x
+    if not _may_tie(xp, l):
+        return x
     pivots = xp.linalg.diagonal(u[..., :k, :k])[..., None, :]
     rivals = _size(xp, xp.tril(l, k=-1 - start) * pivots)
     sizes = _size(xp, pivots)
@@ -75,10 +77,18 @@ def told_forward(
             policy,
             f"lu: {named(batch)} has no single pivot {start + j} of size {float(sizes[(*batch, 0, j)]):.3g}:"
             f" row {i} of the permuted matrix is as large to rounding, and the factors jump where it is"
-            " chosen; the derivative is that of the choice made; scale a row a little, take solve, inv, det or"
-            " slogdet, which do not depend on the order, or say ds.degenerate('ignore')",
+            " chosen; the derivative is that of the choice made; scale a row a little, take solve, inv, det"
+            " or slogdet, which do not depend on the order, or say ds.degenerate('ignore')",
         )
     return x
+
+
+def _may_tie(xp: Namespace, l: Array) -> bool:
+    """False where no factor beside the units of the diagonal is near one in size: quicker than the rest."""
+    if is_complex(l):
+        return True
+    units = l.size // l.shape[-2]
+    return int(xp.count_nonzero(xp.abs(l) >= 1.0 - 2 * choices.power(xp, l, DISTINCT))) > units
 
 
 def _size(xp: Namespace, x: Array) -> Array:

@@ -143,9 +143,7 @@ def test_spectral_function_with_an_infinite_slope_has_no_gradient(rng):
 
     with np.errstate(divide="ignore"):
         np.testing.assert_allclose(root(a) @ root(a), a, atol=1e-12)
-        with pytest.raises(
-            FactorisationError, match=r"finite at the .* of a\[1\], got inf at eig.* 0"
-        ):
+        with pytest.raises(FactorisationError, match=r"finite at the .* of a\[1\], got inf at eig.* 0"):
             ds.grad(lambda a: np.sum(root(a)), scheduler="sync")(a)
         with pytest.raises(FactorisationError, match="got inf at eigenvalue 0"):
             ds.jvp(root, (a[1],), (half @ half.T,), scheduler="sync")
