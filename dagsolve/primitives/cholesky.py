@@ -130,7 +130,7 @@ def cost(operands: Specs, results: Specs, **tile: int | None) -> Cost:
 def examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield (random_spd(rng, n=1),)
     yield (random_spd(rng, n=5),)
-    yield (random_spd(rng, n=67),)  # two panels of the blocked sweep
+    yield (random_spd(rng, n=67),)  # halves of the blocked sweep
     yield (random_spd(rng, 2, 3, n=3),)
     yield random_spd(rng, n=3, dtype=complex), {"start": 2, "whole": 7}
 
