@@ -88,7 +88,7 @@ def _may_tie(xp: Namespace, l: Array) -> bool:
     if is_complex(l):
         return True
     units = l.size // l.shape[-2]
-    return int(xp.count_nonzero(xp.abs(l) >= 1.0 - 2 * choices.power(xp, l, DISTINCT))) > units
+    return bool(xp.count_nonzero(xp.abs(l) >= 1.0 - 2 * choices.power(xp, l, DISTINCT)) > units)
 
 
 def _size(xp: Namespace, x: Array) -> Array:
