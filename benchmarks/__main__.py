@@ -5,7 +5,7 @@ import sys
 
 # Peers and matrix products get all cores; dagsolve itself limits BLAS to a thread per task while it runs.
 os.environ.update({f"{name}_NUM_THREADS": str(os.cpu_count()) for name in ("OPENBLAS", "OMP", "MKL")})
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")  # idle threads spin for 0.4 ms, not for 30
 
 from benchmarks import (
     cholesky_gradient,

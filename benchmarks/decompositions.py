@@ -62,7 +62,7 @@ def process(module: str, arguments: Sequence[str], threads: int) -> Iterator[Row
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(
         command,
-        env={"OPENBLAS_THREAD_TIMEOUT": "4", **os.environ, **limits},  # idle threads sleep, not spin
+        env={"OPENBLAS_THREAD_TIMEOUT": "20", **os.environ, **limits},  # idle threads spin for 0.4 ms
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,

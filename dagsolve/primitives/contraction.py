@@ -30,6 +30,11 @@ def matmul_forward(xp: Namespace, a: Array, b: Array) -> Array:
     return xp.matmul(a, b)
 
 
+def matmul_kernel(xp: Namespace, a: Array, b: Array) -> Array:
+    """A column times a row item by item: BLAS takes more than twice as long for it."""
+    return xp.multiply(a, b) if a.shape[-1] == 1 else xp.matmul(a, b)
+
+
 def matmul_pushforward(xp: Namespace, saved: Saved, tangents: Tangents) -> Array | None:
     a_dot, b_dot = tangents
     return total(
@@ -168,6 +173,7 @@ def einsum_cost(operands: Specs, results: Specs, *, subscripts: str) -> Cost:
 def matmul_examples(rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
     yield random_array(rng, 2, 3), random_array(rng, 3, 5)
     yield random_array(rng, 1, 7), random_array(rng, 7, 1)
+    yield random_array(rng, 2, 5, 1), random_array(rng, 1, 3)  # a column times a row
     yield random_array(rng, 5, 2, 3), random_array(rng, 3, 7)  # one right factor
     yield random_array(rng, 2, 3), random_array(rng, 5, 3, 7)
     yield random_array(rng, 2, 1, 2, 3), random_array(rng, 5, 3, 7)
@@ -194,6 +200,7 @@ matmul = Primitive(
     matmul_pushforward,
     matmul_pullback,
     saves={"a": ("b",), "b": ("a",)},
+    forward_kernel=matmul_kernel,
     ufunc="matmul",
     cost=matmul_cost,
     examples=matmul_examples,
