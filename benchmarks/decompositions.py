@@ -26,6 +26,12 @@ LARGE = 2048  # the default adds this size for factorisations with tiles
 MEMORY_SIZE = 2048
 KEPT = RESULTS / "decompositions.json"
 
+SETTINGS = {
+    "OPENBLAS_THREAD_TIMEOUT": "20",  # idle threads spin for 0.4 ms, not for 30 of the next one's time
+    "MALLOC_MMAP_MAX_": "0",  # freed memory stays in the process: in a virtual machine fresh pages may
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),  # take longer than a factorisation, whoever touches them
+}
+
 Row = dict[str, object]
 
 
@@ -57,12 +63,13 @@ def main(
 
 def process(module: str, arguments: Sequence[str], threads: int) -> Iterator[Row]:
     """The rows that a fresh Python process prints, with so many threads of BLAS, on so many cores."""
+    settings = SETTINGS if module.endswith("trial") else {}  # a peak is that of memory as it is
     limits = {f"{name}_NUM_THREADS": str(threads) for name in ("OPENBLAS", "OMP", "MKL")}
     cores = sorted(os.sched_getaffinity(0))[:threads] if hasattr(os, "sched_getaffinity") else []
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(
         command,
-        env={"OPENBLAS_THREAD_TIMEOUT": "20", **os.environ, **limits},  # idle threads spin for 0.4 ms
+        env={**settings, **os.environ, **limits},
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
