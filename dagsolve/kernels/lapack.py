@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dagsolve.kernels.fortran import LETTER, routine
-from dagsolve.kernels.layouts import in_columns, in_rows
+from dagsolve.kernels.layouts import in_rows
 from dagsolve.kernels.permutations import from_swaps
 from dagsolve.kernels.triangles import clear_above, complete
 from dagsolve.namespace import Array
@@ -27,11 +27,6 @@ def supports(*arrays: Array) -> bool:
     dtype = arrays[0].dtype
     known = isinstance(dtype, np.dtype) and dtype.isnative and dtype.char in LETTER
     return known and all(isinstance(a, np.ndarray) and a.dtype == dtype for a in arrays)
-
-
-def columns(a: Array) -> Array:
-    """A Fortran-contiguous copy."""
-    return in_columns(a)
 
 
 def getrf(a: Array) -> Array:

@@ -28,6 +28,7 @@ from dagsolve.kernels import choices, lapack
 from dagsolve.kernels.blas import gemm, trsm
 from dagsolve.kernels.choices import ROUNDING
 from dagsolve.kernels.dense import is_complex, named
+from dagsolve.kernels.layouts import in_columns
 from dagsolve.kernels.permutations import from_swaps, to_swaps
 from dagsolve.namespace import Array, Namespace, lu_factoriser, to_host
 
@@ -57,7 +58,7 @@ def lu_packed(xp: Namespace, who: str, a: Array) -> tuple[Array, Array]:
 
 def lapack_lu(a: Array) -> tuple[Array, Array]:
     """(packed, p) of one matrix by LAPACK."""
-    packed = lapack.columns(a)
+    packed = in_columns(a)
     return packed, lapack.getrf(packed)
 
 
