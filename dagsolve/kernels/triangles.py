@@ -47,15 +47,19 @@ def clear_above(a: Array) -> None:
 
 
 def add_transpose(a: Array) -> None:
-    """a := a + aᵀ of a NumPy matrix (n, n), in place, by squares that stay in the cache with their mirror."""
+    """a := a + aᵀ of a NumPy matrix (n, n), in place, by squares and their mirror.
+
+    Each is walked once, by rows, and transposed in contiguous memory: where a row takes a multiple of 1024
+    bytes, the columns of a square share few places of the cache.
+    """
     n = a.shape[0]
     for start in range(0, n, STRIP):
         own = slice(start, min(start + STRIP, n))
         for other in range(0, start, STRIP):
             across = slice(other, other + STRIP)
-            below, above = a[own, across], a[across, own]
-            below += above.T
-            above[...] = below.T
+            both = a[own, across] + a[across, own].copy().T
+            a[own, across] = both
+            a[across, own] = both.T
         a[own, own] += a[own, own].T.copy()
 
 
@@ -67,7 +71,7 @@ def complete(a: Array, *, lower: bool = True) -> None:
         own = slice(start, min(start + STRIP, n))
         for other in range(0, start, STRIP):
             across = slice(other, other + STRIP)
-            np.conjugate(known[own, across].T, out=known[across, own])
+            np.conjugate(known[own, across].copy().T, out=known[across, own])
         corner = known[own, own]
         i, j = np.tril_indices(corner.shape[0], -1)
         corner[j, i] = np.conjugate(corner[i, j])
