@@ -12,7 +12,7 @@ import numpy as np
 
 from dagsolve.errors import ArgumentError, ShapeError
 from dagsolve.linalg.inverses import inv
-from dagsolve.linalg.operands import floating
+from dagsolve.linalg.operands import call, floating
 from dagsolve.linalg.orthogonal import svdvals
 from dagsolve.namespace import Array
 
@@ -117,12 +117,12 @@ def cond(x: Array, p: Any = None) -> Array:
     """Condition number of a matrix (..., n, n), or (..., m, n) where p is None, 2 or -2.
 
     None, 2: largest singular value over the smallest; -2: the reciprocal; another ord of `norm`: the norm
-    times that of the inverse. Raises FactorisationError for a singular matrix where the inverse is needed.
+    times that of the inverse. Infinite where 2 or -2 divide by zero. Raises FactorisationError for the
+    derivative of that, and for a singular matrix where the inverse is needed.
     """
     x = floating(x)
     if x.ndim < 2:
         raise ShapeError(f"cond: x must have shape (..., m, n), got {tuple(x.shape)}")
     if p is None or p in (2, -2):
-        s = svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        return call("condition", svdvals(x), reciprocal=p == -2)
     return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))

@@ -9,7 +9,7 @@ import scipy.linalg
 
 import dagsolve as ds
 from dagsolve import linalg
-from dagsolve.errors import ArgumentError, ShapeError, UnsupportedError
+from dagsolve.errors import ArgumentError, FactorisationError, ShapeError, UnsupportedError
 from dagsolve.linalg.refused import REASONS
 from dagsolve.sampling import random_array, random_spd
 
@@ -63,6 +63,19 @@ def test_results_are_scipys(dtype, rng):
     for name, (found, expected) in pairs.items():
         for y, other in zip(*((z if isinstance(z, tuple) else (z,)) for z in (found, expected)), strict=True):
             np.testing.assert_allclose(y, other, rtol=1e-9, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("p", [None, 2, -2])
+def test_an_infinite_condition_number_has_no_derivative(p, rng):
+    a = np.zeros((2, 3, 3))
+    a[0] = rng.standard_normal((3, 3))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.testing.assert_allclose(linalg.cond(a, p), np.linalg.cond(a, p), rtol=1e-12)
+    with (
+        ds.degenerate("ignore"),
+        pytest.raises(FactorisationError, match=r"cond: a\[1\] has a singular value of 0 to divide by"),
+    ):
+        ds.grad(lambda a: np.sum(linalg.cond(a, p)))(a)
 
 
 def test_vectors_and_pairs_of_toeplitz_systems(rng):

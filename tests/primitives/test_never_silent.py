@@ -70,6 +70,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "lyapunov": lambda a: L.solve_discrete_lyapunov(a, LEFT),
     "toeplitz": lambda a: L.solve_toeplitz((a[:, 0], a[0]), SIDES), "power": lambda a: L.matrix_power(a, -2),
     **{f"norm {p}": partial(L.norm, ord=p) for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)},
+    **{f"cond {p}": partial(L.cond, p=p) for p in (2, -2, 1)},
     **{f"norms {p}": partial(L.norm, ord=p, axis=0) for p in (None, 0, 1, 2, 3, 0.5, -1, -2, -np.inf)},
 }  # fmt: skip
 OVERFLOWING = ("uneven columns", "uneven rows", "subnormal")  # products of such numbers may be no numbers
