@@ -1,6 +1,5 @@
 """What is particular to least squares and to solutions of least norm; the rest is in test_contract.py."""
 
-import time
 from decimal import Decimal, localcontext
 
 import jax
@@ -78,29 +77,12 @@ def test_both_orders_and_both_doors(shape, rng):
 
 @pytest.mark.parametrize("shape", [(6000, 60), (60, 6000)])
 def test_reverse_sweep_takes_no_products_of_the_factorisations_size(shape):
-    """Flops of the joint graph, and a generous look at the clock."""
+    """Counted in the joint graph; `benchmarks.decompositions` has the seconds."""
     specs = ds.spec(shape), ds.spec((shape[0], 1))
     graph = trace_function("lstsq", lambda a, b: np.sum(ds.linalg.lstsq(a, b)[0]), specs).graph
     forward = node_work(graph).flops.sum()
     both = node_work(joint_graph(graph, graph.inputs, (0,)).graph).flops.sum()
     assert both < 1.2 * forward
-
-
-@pytest.mark.slow
-def test_gradient_takes_little_longer_than_the_value(rng):
-    a, b = rng.standard_normal((4000, 400)), rng.standard_normal((4000, 1))
-
-    def seconds(function):
-        begun = time.perf_counter()
-        function(a, b)
-        return time.perf_counter() - begun
-
-    def f(a, b):
-        return np.sum(ds.linalg.lstsq(a, b)[0])
-
-    both, value = ds.value_and_grad(f, (0, 1), scheduler="sync"), ds.freeze(f, a, b)
-    ratios = [seconds(both) / seconds(value) for _ in range(7)]
-    assert np.median(ratios[1:]) < 1.2 + 0.3  # the machine is shared
 
 
 def test_rank_deficient_matrices_are_named(rng):
