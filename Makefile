@@ -45,7 +45,7 @@ bench: .venv/ready-bench  ## the measurements behind the tables of the README
 gpu-bench: .venv/ready-gpu  ## gradients on one GPU beside JAX and PyTorch where they see it
 	$(BIN)/python -m benchmarks.gpu
 
-notebooks: .venv/ready-notebooks  ## notebook 03 at full size, into build/notebooks: about half an hour
+notebooks: .venv/ready-notebooks  ## notebook 03 at full size, into build/notebooks: about ten minutes
 	mkdir -p build/notebooks
 	$(BIN)/papermill --cwd notebooks notebooks/03_scaling.ipynb build/notebooks/03_scaling.ipynb \
 		-y '{sizes: [2048, 3072], tiles: [256, 512], rounds: 5, far_rows: 1000000, far_tile: 16384, far_workers: [1, 4, 16, 64, 256, 1024], weak_workers: [1, 4, 16, 64, 256, 1024]}'
