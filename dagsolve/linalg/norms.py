@@ -118,11 +118,12 @@ def cond(x: Array, p: Any = None) -> Array:
 
     None, 2: largest singular value over the smallest; -2: the reciprocal; another ord of `norm`: the norm
     times that of the inverse. Infinite where 2 or -2 divide by zero. Raises FactorisationError for the
-    derivative of that, and for a singular matrix where the inverse is needed.
+    derivative of that, and for a singular matrix where the inverse is needed; ShapeError for a matrix without
+    items.
     """
     x = floating(x)
-    if x.ndim < 2:
-        raise ShapeError(f"cond: x must have shape (..., m, n), got {tuple(x.shape)}")
+    if x.ndim < 2 or 0 in x.shape[-2:]:
+        raise ShapeError(f"cond: x must have shape (..., m, n) with m, n ≥ 1, got {tuple(x.shape)}")
     if p is None or p in (2, -2):
         return call("condition", svdvals(x), reciprocal=p == -2)
     return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))

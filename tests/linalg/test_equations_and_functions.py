@@ -76,6 +76,8 @@ def test_an_infinite_condition_number_has_no_derivative(p, rng):
         pytest.raises(FactorisationError, match=r"cond: a\[1\] has a singular value of 0 to divide by"),
     ):
         ds.grad(lambda a: np.sum(linalg.cond(a, p)))(a)
+    with pytest.raises(ShapeError, match=r"cond: x must have shape .* m, n ≥ 1, got \(2, 0, 3\)"):
+        linalg.cond(np.ones((2, 0, 3)), p)
 
 
 def test_vectors_and_pairs_of_toeplitz_systems(rng):
