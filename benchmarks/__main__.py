@@ -3,9 +3,11 @@
 import os
 import sys
 
+from benchmarks.measure import IDLE, environment, table, write  # which imports no NumPy yet
+
 # Peers and matrix products get all cores; dagsolve itself limits BLAS to a thread per task while it runs.
 os.environ.update({f"{name}_NUM_THREADS": str(os.cpu_count()) for name in ("OPENBLAS", "OMP", "MKL")})
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")  # idle threads spin for 0.4 ms, not for 30
+os.environ.update({**IDLE, **os.environ})
 
 from benchmarks import (
     cholesky_gradient,
@@ -20,7 +22,6 @@ from benchmarks import (
     simulation,
     tiled,
 )
-from benchmarks.measure import environment, table, write
 
 PARTS = {
     "recording": recording.main,

@@ -10,17 +10,18 @@ import scipy.linalg  # noqa: F401  its BLAS is there before threads are counted
 
 import dagsolve as ds
 from benchmarks.decomposition_cases import CASES, Case
+from benchmarks.decompositions import KEPT_BYTES
 from benchmarks.measure import alternated
 
 TILE = {1024: 256, 2048: 256, 4096: 512}
 MATRICES = 16  # that a contender may hold at once
-KEPT_BYTES = 2**31 - 2**24  # what MALLOC_TRIM_THRESHOLD_ of the benchmark lets the process keep
+SPARE = 2**24  # bytes of what the process may keep, for all else on the heap
 WARM = 1024  # up to this order there is a round that does not count; beyond, all is compiled beforehand
 
 
 def touch(order: int) -> None:
     """Fresh pages for some matrices of this order, which the process keeps: no contender pays for them."""
-    np.ones(min(MATRICES * order**2, KEPT_BYTES // 8))
+    np.ones(min(MATRICES * order**2, (KEPT_BYTES - SPARE) // 8))
 
 
 def ours(case: Case, operands):

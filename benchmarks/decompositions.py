@@ -19,17 +19,18 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
-from benchmarks.measure import RESULTS, environment, table, write
+from benchmarks.measure import IDLE, RESULTS, environment, table, write
 
 SIZES, DTYPES, ROUNDS, SECONDS = (1024,), ("float64",), 3, 30.0
 LARGE = 2048  # the default adds this size for factorisations with tiles
 MEMORY_SIZE = 2048
 KEPT = RESULTS / "decompositions.json"
 
+KEPT_BYTES = 2**31 - 1  # of freed memory, the most that malloc can be told
 SETTINGS = {
-    "OPENBLAS_THREAD_TIMEOUT": "20",  # idle threads spin for 0.4 ms, not for 30 of the next one's time
+    **IDLE,
     "MALLOC_MMAP_MAX_": "0",  # freed memory stays in the process: in a virtual machine fresh pages may
-    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),  # take longer than a factorisation, whoever touches them
+    "MALLOC_TRIM_THRESHOLD_": str(KEPT_BYTES),  # take longer than a factorisation, whoever touches them
 }
 
 Row = dict[str, object]

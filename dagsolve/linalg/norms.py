@@ -125,5 +125,7 @@ def cond(x: Array, p: Any = None) -> Array:
     if x.ndim < 2 or 0 in x.shape[-2:]:
         raise ShapeError(f"cond: x must have shape (..., m, n) with m, n ≥ 1, got {tuple(x.shape)}")
     if p is None or p in (2, -2):
-        return call("condition", svdvals(x), reciprocal=p == -2)
+        s = svdvals(x)
+        largest, smallest = s[..., 0], s[..., -1]
+        return call("condition", *((smallest, largest) if p == -2 else (largest, smallest)))
     return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
